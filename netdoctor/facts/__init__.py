@@ -1,0 +1,1 @@
+"""What probes measured: frozen results in plain numbers and numpy arrays, without torch."""

@@ -1,0 +1,24 @@
+"""Rules turn facts into findings. No torch."""
+
+from __future__ import annotations
+
+from netdoctor.rules.core import Rule, registered
+
+# What each command may raise: codes or families, as the contract lists them.
+COMMAND_RULES: dict[str, tuple[str, ...]] = {
+    "deadneurons": ("ACT001", "ACT002", "ACT003"),
+    "activations": ("NUM", "ACT"),
+}
+
+
+def catalogue() -> dict[str, Rule]:
+    """Every rule by its code, in order."""
+    from netdoctor.rules import activations, numerics  # noqa: F401  registering is their effect
+
+    return registered()
+
+
+def rules_of(command: str) -> list[Rule]:
+    """The rules that a command may raise."""
+    names = COMMAND_RULES[command]
+    return [each for each in catalogue().values() if any(each.answers_to(name) for name in names)]

@@ -1,0 +1,247 @@
+"""ACT: units that never fire, or that sit at the flat ends of their function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from netdoctor.facts.activations import ActivationFacts, CallFacts, Units
+from netdoctor.report import Severity
+from netdoctor.rules.core import Hit, Skip, rule
+
+_FRESH = "the weights are fresh: units of an untrained network fire or not by chance"
+_LISTED = 20  # dead units whose indices go into the evidence of a partly dead layer
+
+
+@rule("ACT001", "dead-layer", Severity.ERROR)
+def dead_layer(
+    facts: ActivationFacts, *, threshold: float = 1.0, min_samples: int = 32, min_units: int = 8
+) -> Iterator[Hit | Skip]:
+    """A whole layer never fires: the network behind it sees a constant.
+
+    Measures: the share of an activation call's units (channels, features) that stayed at the
+    zero-gradient end of their function at every position of every sample: at or below 0 for ReLU
+    and its relatives, below x = -4 for GELU, x = -8 for SiLU, Mish and Softplus, at the lower
+    asymptote for ELU. `threshold` is that share; 1.0 means all of them.
+
+    Why: no signal and no gradient passes. What lies before the layer learns nothing from this
+    path, what lies behind it can only learn its biases.
+
+    False alarm: a layer of fewer than `min_units` units may be born dead by chance, so on random
+    input it is not judged; nor are fresh torchvision networks, gates (squeeze-and-excitation,
+    attention, LSTM) and what only feeds a gate. Fewer than `min_samples` samples prove nothing.
+    A layer that is silent only because everything before it is constant is put down to the first
+    one that is.
+
+    Remedy: look at the layer in front (its bias, its weights, the learning rate that made them).
+    Lower the learning rate or warm it up, start again from a checkpoint before the collapse, use
+    He initialisation and a bias of zero, or a leaky activation.
+
+    Source: Lu et al. 2019, "Dying ReLU and initialization"; thresholds: house heuristic.
+    """
+    if facts.fresh:
+        yield Skip(_FRESH)
+        return
+    behind = _consequences(facts)
+    for call, units in _judged(facts):
+        if units.dead_fraction < threshold or str(call.site) in behind:
+            continue
+        subject = str(call.site)
+        if units.samples < min_samples:
+            yield _too_few(units, min_samples, subject)
+        elif facts.synthetic and units.count < min_units:
+            yield Skip(f"random input proves little about {units.count} units", subject)
+        else:
+            follows = [name for name, cause in behind.items() if cause == subject]
+            yield Hit(
+                subject,
+                f"{_dead(units)} in {call.kind}{_where(call)}; "
+                f"{units.samples} samples, so with 95 % confidence it is silent on all but "
+                f"{units.rate_bound:.1%} of the inputs{_following(follows)}",
+                {**_evidence(units, threshold), "consequences": follows},
+                f"Look at the bias and weights of {call.after or 'the layer in front'}; train "
+                "again from before the collapse with a lower or warmed-up learning rate, or use "
+                "a leaky activation.",
+            )
+
+
+@rule("ACT002", "dead-units", Severity.WARNING)
+def dead_units(
+    facts: ActivationFacts, *, threshold: float = 0.5, error_at: float = 0.9, min_samples: int = 100
+) -> Iterator[Hit | Skip]:
+    """A large part of a layer's units never fires.
+
+    Measures: the share of dead units of an activation call (see dead-layer for what dead means),
+    less the units that more samples would probably have woken (Chao's lower bound on what was not
+    yet seen, from the units that fired in one and in two samples). From `threshold` a warning,
+    from `error_at` an error.
+
+    Why: dead units cost memory and time and no longer learn; the layer is narrower than designed.
+
+    False alarm: healthy trained networks have up to 36 % of a layer silent, fresh ones up to half.
+    Where it is unknown whether the weights are trained, the share must also exceed what chance
+    gives a fresh layer of that size. Random input does not show what a trained unit answers to,
+    and fewer than `min_samples` samples miss the units for rare inputs: neither is judged. Gates,
+    the output, and layers that follow a dead one are left out.
+
+    Remedy: lower the learning rate, check for a large negative bias, use He initialisation or a
+    leaky activation; if it was pruned on purpose, ignore the rule for this model.
+
+    Source: Maas et al. 2013; Chao 1984 for the correction; thresholds: measured on healthy
+    networks, house heuristic.
+    """
+    if facts.fresh:
+        yield Skip(_FRESH)
+        return
+    if facts.synthetic:
+        yield Skip("the input is random: it does not show what a trained unit answers to")
+        return
+    behind = _consequences(facts)
+    for call, units in _judged(facts):
+        subject = str(call.site)
+        share = _surely_dead(units) / units.count
+        if call.role == "output" or subject in behind or not threshold <= share:
+            continue
+        if units.dead_fraction >= 1:
+            continue  # dead-layer
+        if units.samples < min_samples:
+            yield _too_few(units, min_samples, subject)
+        elif facts.fresh is None and _chance(units) > 1e-4:
+            yield Skip("a fresh layer of this size may have as many silent units", subject)
+        else:
+            yield Hit(
+                subject,
+                f"{_dead(units)} in {call.kind}{_where(call)}; {units.samples} samples bound the "
+                f"rate at which such a unit may fire at {units.rate_bound:.1%}",
+                {**_evidence(units, threshold), "surely_dead_fraction": share},
+                "Lower the learning rate, look for a large negative bias in "
+                f"{call.after or 'the layer in front'}, or use a leaky activation.",
+                Severity.ERROR if share >= error_at else None,
+            )
+
+
+@rule("ACT003", "saturated-units", Severity.WARNING)
+def saturated_units(
+    facts: ActivationFacts, *, threshold: float = 0.5, unit_share: float = 0.75, min_samples: int = 32
+) -> Iterator[Hit | Skip]:
+    """Most units of a bounded activation sit at its flat ends.
+
+    Measures: for sigmoid, tanh, hard sigmoid, ReLU6 and other clipped functions, the share of
+    units of which at least `unit_share` of the values lie where the slope is below 1 % of its
+    steepest (|x| > 6 for sigmoid, |x| > 3 for tanh, at a bound for clipped functions; the lower
+    end of ReLU6 counts as silent, not as saturated). From `threshold` a warning.
+
+    Why: almost no gradient passes a saturated unit, so what lies before it hardly learns.
+
+    False alarm: gates (squeeze-and-excitation, attention, LSTM) and the output saturate by
+    design and are left out; so are fresh torchvision networks. Fewer than `min_samples` samples
+    are not judged.
+
+    Remedy: scale the input, use Xavier initialisation and smaller weights, put a norm layer in
+    front, or use an unbounded activation.
+
+    Source: Glorot and Bengio 2010, section 3; thresholds: house heuristic.
+    """
+    if facts.fresh:
+        yield Skip(_FRESH)
+        return
+    behind = _consequences(facts)
+    for call, units in _judged(facts):
+        if units.saturated is None or call.role == "output" or str(call.site) in behind:
+            continue
+        share = float((units.saturated >= unit_share).mean())
+        if share < threshold:
+            continue
+        if units.samples < min_samples:
+            yield _too_few(units, min_samples, str(call.site))
+            continue
+        yield Hit(
+            str(call.site),
+            f"{share:.0%} of {units.count} units are saturated in {call.kind}{_where(call)}: at "
+            f"least {unit_share:.0%} of their values lie at its flat ends",
+            {
+                "saturated_fraction": share,
+                "threshold": threshold,
+                "saturated_values": float(units.saturated.mean()),
+                "units": units.count,
+                "samples": units.samples,
+            },
+            f"Scale the input and the weights of {call.after or 'the layer in front'} down, or put "
+            "a norm layer between; Xavier initialisation keeps such units in their steep part.",
+        )
+
+
+def _judged(facts: ActivationFacts) -> Iterator[tuple[CallFacts, Units]]:
+    """The calls whose units can be judged: no gates, nothing that was not measured."""
+    for call in facts.calls:
+        if call.units is not None and call.units.count and call.role not in ("gate", "gate-input"):
+            yield call, call.units
+
+
+def _consequences(facts: ActivationFacts) -> dict[str, str]:
+    """Calls whose every input was constant over the samples, with the first call to blame."""
+    units = {str(call.site): call.units for call in facts.calls}
+    causes: dict[str, str] = {}
+    for call in facts.calls:
+        feeders = [name for name in call.upstream if units.get(name) is not None]
+        if not feeders or len(feeders) < len(call.upstream):
+            continue
+        if all(_silent(units[name]) for name in feeders):
+            causes[str(call.site)] = causes.get(feeders[0], feeders[0])
+    return causes
+
+
+def _silent(units: Units | None) -> bool:
+    return units is not None and not units.varies
+
+
+def _surely_dead(units: Units) -> float:
+    """Dead units less those that more samples would probably have woken.
+
+    Source: Chao 1984: f1 (f1 - 1) / (2 (f2 + 1)) unseen, from f1 seen once and f2 seen twice.
+    """
+    once, twice = (int(np.count_nonzero(units.fired == times)) for times in (1, 2))
+    unseen = once * (once - 1) / (2 * (twice + 1))
+    return max(0.0, int(units.dead.sum()) - unseen)
+
+
+def _chance(units: Units) -> float:
+    """Probability that a fresh layer has so many dead units or more: each with probability 1/2."""
+    n, k = units.count, int(units.dead.sum())
+    logs = [
+        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2)
+        for i in range(k, n + 1)
+    ]
+    return sum(math.exp(each) for each in logs)
+
+
+def _too_few(units: Units, needed: int, subject: str) -> Skip:
+    return Skip(
+        f"{units.samples} samples, {needed} are needed: give more with --batches or --data", subject
+    )
+
+
+def _dead(units: Units) -> str:
+    return f"{int(units.dead.sum())} of {units.count} units never fire"
+
+
+def _where(call: CallFacts) -> str:
+    return f" after {call.after}" if call.after else ""
+
+
+def _following(names: list[str]) -> str:
+    return f"; {len(names)} later calls are constant because of it" if names else ""
+
+
+def _evidence(units: Units, threshold: float) -> dict[str, object]:
+    return {
+        "dead_fraction": units.dead_fraction,
+        "threshold": threshold,
+        "dead_units": int(units.dead.sum()),
+        "units": units.count,
+        "indices": np.flatnonzero(units.dead)[:_LISTED].tolist(),
+        "samples": units.samples,
+        "rate_bound": units.rate_bound,
+    }

@@ -1,0 +1,114 @@
+"""Which rules apply, and with which thresholds: names checked, near misses suggested. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from netdoctor.errors import UsageError
+from netdoctor.rules import catalogue, rules_of
+from netdoctor.rules.core import Rule
+
+Thresholds = dict[str, dict[str, Any]]
+
+
+def find_rule(name: str) -> Rule:
+    """The rule of that code or slug.
+
+    Raises:
+        UsageError: there is none; near misses are in the hint.
+    """
+    rules = catalogue().values()
+    for each in rules:
+        if name.lower() in (each.code.lower(), each.slug):
+            return each
+    names = [name for each in rules for name in (each.code, each.slug)]
+    raise UsageError(f"there is no rule {name!r}", hint=_near_miss(name, names))
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Checks the codes, slugs and families that --select and --ignore were given.
+
+    Raises:
+        UsageError: one of them names no rule.
+    """
+    rules = catalogue().values()
+    for name in names:
+        if not any(each.answers_to(name) for each in rules):
+            known = {known for each in rules for known in (each.code, each.slug, each.family)}
+            message = f"there is no rule or family {name!r}"
+            raise UsageError(message, hint=_near_miss(name, sorted(known)))
+
+
+def select_rules(
+    command: str, select: Sequence[str] = (), ignore: Sequence[str] = ()
+) -> list[Rule]:
+    """The rules that a command applies: all that it has, or the selected, less the ignored.
+
+    Raises:
+        UsageError: an unknown name, or a selection of which the command has none.
+    """
+    check_names([*select, *ignore])
+    available = rules_of(command)
+    chosen = [each for each in available if not select or _answers(each, select)]
+    if available and not chosen:
+        raise UsageError(
+            f"--select {' '.join(select)} leaves no rule that {command} applies",
+            hint=f"{command} applies {', '.join(each.code for each in available)}",
+        )
+    return [each for each in chosen if not _answers(each, ignore)]
+
+
+def check_thresholds(given: Mapping[str, Mapping[str, Any]]) -> Thresholds:
+    """Changed thresholds by rule code; integers become floats where the default is a float.
+
+    Args:
+        given: threshold values by rule code or slug and then by the threshold's name.
+
+    Raises:
+        UsageError: an unknown rule or threshold, or a value of another type than the default's.
+    """
+    thresholds: Thresholds = {}
+    for name, values in given.items():
+        rule = find_rule(name)
+        for threshold, value in values.items():
+            checked = _check_value(rule, threshold, value)
+            thresholds.setdefault(rule.code, {})[threshold] = checked
+    return thresholds
+
+
+def _check_value(rule: Rule, threshold: str, value: Any) -> Any:
+    if threshold not in rule.thresholds:
+        raise UsageError(
+            f"rule {rule.code} ({rule.slug}) has no threshold {threshold!r}",
+            hint=_near_miss(threshold, list(rule.thresholds)),
+        )
+    default = rule.thresholds[threshold]
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise UsageError(
+            f"{rule.code}.{threshold} must be {_article(default)}, not {value!r}",
+            hint=f"its default is {default!r}",
+        )
+    return value
+
+
+def _article(example: Any) -> str:
+    names = {float: "a number", int: "an integer", bool: "true or false", str: "a text"}
+    return names.get(type(example), f"a {type(example).__name__}")
+
+
+def _answers(rule: Rule, names: Sequence[str]) -> bool:
+    return any(rule.answers_to(name) for name in names)
+
+
+def _near_miss(name: str, known: Sequence[str]) -> str:
+    lowered = {each.lower(): each for each in known}
+    close = get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(lowered[each] for each in close)}?"
+    if known and len(known) <= 8:
+        return f"there is {', '.join(known)}"
+    return "`netdoctor rules` lists what there is" if known else "it has none"
