@@ -1,0 +1,1 @@
+"""What a command examines: models, checkpoints, data, turned from what the user typed."""

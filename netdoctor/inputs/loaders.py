@@ -1,0 +1,169 @@
+"""Iterating over the user's loader: seeded, and with the failing sample named."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from netdoctor.errors import DataError, NetDoctorError
+from netdoctor.inputs.user_code import describe
+
+_Restore = Callable[[], None]
+
+
+class CollateError(DataError):
+    """Samples of a batch that cannot be stacked into one tensor."""
+
+
+def seeded(source: Iterable[Any], seed: int, name: str) -> Generator[Any, None, None]:
+    """The batches of a loader, the same ones each time for the same seed.
+
+    The global random states of torch, numpy and Python are the loader's own while it makes a
+    batch, and as before in between and afterwards; so are the loader's generators.
+
+    Raises:
+        CollateError: samples of a batch do not fit together.
+        DataError: the loader or its data set raised.
+    """
+    states = _RandomStates(seed)
+    restore = _generators_as_now(source)
+    count = 0
+    iterator: Iterator[Any] | None = None
+    try:
+        with states, _explained(source, seed, name, count):
+            iterator = iter(source)
+        while True:
+            with states, _explained(source, seed, name, count):
+                raw = next(iterator, states)
+            if raw is states:
+                return
+            yield raw
+            count += 1
+    finally:
+        restore()
+        if not getattr(source, "persistent_workers", False):
+            getattr(iterator, "_shutdown_workers", bool)()  # at once, not when it is collected
+
+
+class _RandomStates(contextlib.AbstractContextManager[None]):
+    """Inside the block the global random states are this object's own."""
+
+    def __init__(self, seed: int) -> None:
+        outer = _global_states()
+        torch.default_generator.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+        self._own = _global_states()
+        outer()
+
+    def __enter__(self) -> None:
+        self._outer = _global_states()
+        self._own()
+
+    def __exit__(self, *exception: object) -> None:
+        self._own = _global_states()
+        self._outer()
+
+
+def _global_states() -> _Restore:
+    """How to bring back the global random states of this moment."""
+    cpu, numpy_state, python = torch.get_rng_state(), np.random.get_state(), random.getstate()
+
+    def restore() -> None:
+        torch.set_rng_state(cpu)
+        np.random.set_state(numpy_state)
+        random.setstate(python)
+
+    return restore
+
+
+def _generators_as_now(source: Any) -> _Restore:
+    """How to bring back the state of a loader's own generators."""
+    holders = (source, getattr(source, "sampler", None), getattr(source, "dataset", None))
+    found = (getattr(holder, "generator", None) for holder in holders)
+    saved = [(each, each.get_state()) for each in found if isinstance(each, torch.Generator)]
+
+    def restore() -> None:
+        for generator, state in saved:
+            generator.set_state(state)
+
+    return restore
+
+
+@contextlib.contextmanager
+def _explained(source: Any, seed: int, name: str, count: int) -> Iterator[None]:
+    try:
+        yield
+    except (NetDoctorError, MemoryError):
+        raise
+    except (Exception, SystemExit) as exception:
+        indices = _indices(source, seed, count)
+        raise _of_samples(source, indices, name, count, exception) from exception
+
+
+def _of_samples(
+    source: Any, indices: list[Any], name: str, count: int, exception: BaseException
+) -> DataError:
+    """Looks at the failing batch's samples one by one."""
+    samples = []
+    for index in indices:
+        try:
+            samples.append((index, source.dataset[index]))
+        except Exception as raised:
+            return DataError(
+                f"Sample {index} of {name} (batch {count}) raised {describe(raised)}",
+                hint="Fix or leave out that sample.",
+            )
+    shapes = [(index, _shapes(sample)) for index, sample in samples]
+    odd = next(((index, shape) for index, shape in shapes if shape != shapes[0][1]), None)
+    if odd:
+        return CollateError(
+            f"Batch {count} of {name} cannot be stacked: sample {shapes[0][0]} is "
+            f"{shapes[0][1]}, sample {odd[0]} is {odd[1]} ({_first_line(exception)})",
+            hint="Resize or pad the samples to one shape, or give the loader a collate_fn.",
+        )
+    if samples:
+        return CollateError(
+            f"Batch {count} of {name} cannot be put together, though each of its samples can be "
+            f"read: {describe(exception)}",
+            hint="Check the loader's collate_fn.",
+        )
+    return DataError(
+        f"Batch {count} of {name} cannot be read: {describe(exception)}",
+        hint="Fix the error there; --traceback shows the whole way to it.",
+    )
+
+
+def _indices(source: Any, seed: int, count: int) -> list[Any]:
+    """The data set's indices in that batch, found by drawing them once more."""
+    if not isinstance(source, DataLoader) or isinstance(source.dataset, IterableDataset):
+        return []
+    with contextlib.suppress(Exception), _RandomStates(seed):
+        torch.empty((), dtype=torch.int64).random_(generator=source.generator)  # workers' seed
+        sampler: Any = source.sampler if source.batch_sampler is None else source.batch_sampler
+        for number, indices in enumerate(sampler):
+            if number == count:
+                return [indices] if source.batch_sampler is None else list(indices)
+    return []
+
+
+def _shapes(value: Any) -> str:
+    if isinstance(value, (torch.Tensor, np.ndarray)):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(map(_shapes, value))})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_shapes(each)}' for key, each in value.items())}}}"
+    return type(value).__name__
+
+
+def _first_line(exception: BaseException) -> str:
+    lines = [line for line in str(exception).splitlines() if line.strip()]
+    last = lines[-1] if lines and lines[0].startswith("Caught") else (lines or [""])[0]
+    return f"{type(exception).__name__}: {last.strip()}"
