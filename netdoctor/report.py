@@ -23,7 +23,7 @@ class Severity(str, Enum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
-    """One defect: the rule that saw it, where, the measured value beside its threshold, the cure."""
+    """One defect: the rule that saw it, where, the value beside its threshold, the cure."""
 
     code: str
     rule: str

@@ -86,7 +86,7 @@ def _state(call: CallFacts, units: Units, row: dict[str, Any]) -> str:
 
 def _badness(row: dict[str, Any]) -> float:
     saturated = (row["saturated_units"] or 0) / max(row["units"], 1)
-    return max(row["dead_fraction"] or 0.0, saturated)
+    return float(max(row["dead_fraction"] or 0.0, saturated))
 
 
 def activations(facts: ActivationFacts) -> Table:

@@ -11,7 +11,6 @@ from netdoctor.facts.activations import ActivationFacts, CallFacts, Units
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 
-_FRESH = "the weights are fresh: units of an untrained network fire or not by chance"
 _LISTED = 20  # dead units whose indices go into the evidence of a partly dead layer
 
 
@@ -29,9 +28,9 @@ def dead_layer(
     Why: no signal and no gradient passes. What lies before the layer learns nothing from this
     path, what lies behind it can only learn its biases.
 
-    False alarm: a layer of fewer than `min_units` units may be born dead by chance, so on random
-    input it is not judged; nor are fresh torchvision networks, gates (squeeze-and-excitation,
-    attention, LSTM) and what only feeds a gate. Fewer than `min_samples` samples prove nothing.
+    False alarm: a layer of fewer than `min_units` units may be born dead by chance, so it is not
+    judged on random input or fresh weights; nor are gates (squeeze-and-excitation, attention,
+    LSTM) and what only feeds a gate. Fewer than `min_samples` samples prove nothing.
     A layer that is silent only because everything before it is constant is put down to the first
     one that is.
 
@@ -41,26 +40,25 @@ def dead_layer(
 
     Source: Lu et al. 2019, "Dying ReLU and initialization"; thresholds: house heuristic.
     """
-    if facts.fresh:
-        yield Skip(_FRESH)
-        return
     behind = _consequences(facts)
     for call, units in _judged(facts):
-        if units.dead_fraction < threshold or str(call.site) in behind:
-            continue
         subject = str(call.site)
+        if subject in behind:
+            yield Skip(f"its input is constant because of {behind[subject]}", subject)
+        if units.dead_fraction < threshold or subject in behind:
+            continue
         if units.samples < min_samples:
             yield _too_few(units, min_samples, subject)
-        elif facts.synthetic and units.count < min_units:
-            yield Skip(f"random input proves little about {units.count} units", subject)
+        elif (facts.synthetic or facts.fresh) and units.count < min_units:
+            yield Skip(f"{units.count} units may be silent by chance", subject)
         else:
             follows = [name for name, cause in behind.items() if cause == subject]
             yield Hit(
                 subject,
                 f"{_dead(units)} in {call.kind}{_where(call)}; "
                 f"{units.samples} samples, so with 95 % confidence it is silent on all but "
-                f"{units.rate_bound:.1%} of the inputs{_following(follows)}",
-                {**_evidence(units, threshold), "consequences": follows},
+                f"{_percent(units.rate_bound)} of the inputs{_following(follows)}",
+                {**_evidence(units, threshold, listed=0), "consequences": follows},
                 f"Look at the bias and weights of {call.after or 'the layer in front'}; train "
                 "again from before the collapse with a lower or warmed-up learning rate, or use "
                 "a leaky activation.",
@@ -69,7 +67,7 @@ def dead_layer(
 
 @rule("ACT002", "dead-units", Severity.WARNING)
 def dead_units(
-    facts: ActivationFacts, *, threshold: float = 0.5, error_at: float = 0.9, min_samples: int = 100
+    facts: ActivationFacts, *, threshold: float = 0.5, error_at: float = 0.9, min_samples: int = 64
 ) -> Iterator[Hit | Skip]:
     """A large part of a layer's units never fires.
 
@@ -81,8 +79,9 @@ def dead_units(
     Why: dead units cost memory and time and no longer learn; the layer is narrower than designed.
 
     False alarm: healthy trained networks have up to 36 % of a layer silent, fresh ones up to half.
-    Where it is unknown whether the weights are trained, the share must also exceed what chance
-    gives a fresh layer of that size. Random input does not show what a trained unit answers to,
+    Where it is unknown whether the weights are trained, dead units must also outnumber the units
+    that always fire by more than chance: a random layer makes as many of the one as of the other.
+    Random input does not show what a trained unit answers to,
     and fewer than `min_samples` samples miss the units for rare inputs: neither is judged. Gates,
     the output, and layers that follow a dead one are left out.
 
@@ -93,7 +92,7 @@ def dead_units(
     networks, house heuristic.
     """
     if facts.fresh:
-        yield Skip(_FRESH)
+        yield Skip("the weights are fresh: some units of an untrained network are silent by chance")
         return
     if facts.synthetic:
         yield Skip("the input is random: it does not show what a trained unit answers to")
@@ -108,13 +107,13 @@ def dead_units(
             continue  # dead-layer
         if units.samples < min_samples:
             yield _too_few(units, min_samples, subject)
-        elif facts.fresh is None and _chance(units) > 1e-4:
-            yield Skip("a fresh layer of this size may have as many silent units", subject)
+        elif facts.fresh is None and _chance(units) > 1e-3:
+            yield Skip("a fresh layer may have as many silent units by chance", subject)
         else:
             yield Hit(
                 subject,
                 f"{_dead(units)} in {call.kind}{_where(call)}; {units.samples} samples bound the "
-                f"rate at which such a unit may fire at {units.rate_bound:.1%}",
+                f"rate at which such a unit may fire at {_percent(units.rate_bound)}",
                 {**_evidence(units, threshold), "surely_dead_fraction": share},
                 "Lower the learning rate, look for a large negative bias in "
                 f"{call.after or 'the layer in front'}, or use a leaky activation.",
@@ -124,7 +123,11 @@ def dead_units(
 
 @rule("ACT003", "saturated-units", Severity.WARNING)
 def saturated_units(
-    facts: ActivationFacts, *, threshold: float = 0.5, unit_share: float = 0.75, min_samples: int = 32
+    facts: ActivationFacts,
+    *,
+    threshold: float = 0.5,
+    unit_share: float = 0.75,
+    min_samples: int = 32,
 ) -> Iterator[Hit | Skip]:
     """Most units of a bounded activation sit at its flat ends.
 
@@ -136,17 +139,13 @@ def saturated_units(
     Why: almost no gradient passes a saturated unit, so what lies before it hardly learns.
 
     False alarm: gates (squeeze-and-excitation, attention, LSTM) and the output saturate by
-    design and are left out; so are fresh torchvision networks. Fewer than `min_samples` samples
-    are not judged.
+    design and are left out. Fewer than `min_samples` samples are not judged.
 
     Remedy: scale the input, use Xavier initialisation and smaller weights, put a norm layer in
     front, or use an unbounded activation.
 
     Source: Glorot and Bengio 2010, section 3; thresholds: house heuristic.
     """
-    if facts.fresh:
-        yield Skip(_FRESH)
-        return
     behind = _consequences(facts)
     for call, units in _judged(facts):
         if units.saturated is None or call.role == "output" or str(call.site) in behind:
@@ -159,8 +158,8 @@ def saturated_units(
             continue
         yield Hit(
             str(call.site),
-            f"{share:.0%} of {units.count} units are saturated in {call.kind}{_where(call)}: at "
-            f"least {unit_share:.0%} of their values lie at its flat ends",
+            f"{_percent(share)} of {units.count} units are saturated in {call.kind}{_where(call)}: "
+            f"at least {_percent(unit_share)} of their values lie at its flat ends",
             {
                 "saturated_fraction": share,
                 "threshold": threshold,
@@ -208,19 +207,25 @@ def _surely_dead(units: Units) -> float:
 
 
 def _chance(units: Units) -> float:
-    """Probability that a fresh layer has so many dead units or more: each with probability 1/2."""
-    n, k = units.count, int(units.dead.sum())
-    logs = [
-        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2)
-        for i in range(k, n + 1)
-    ]
-    return sum(math.exp(each) for each in logs)
+    """Probability that random weights make this many dead units among the dead and always firing.
+
+    Turning a random weight vector round turns a unit that always fires into one that never does,
+    so of both together at most half are dead but for chance (a sign test; pooling positions makes
+    dead units rarer still).
+    """
+    dead = int(units.dead.sum())
+    both = dead + int(((units.fired == units.samples) & ~units.dead).sum())
+    return float(sum(math.comb(both, k) for k in range(dead, both + 1)) / 2**both)
 
 
 def _too_few(units: Units, needed: int, subject: str) -> Skip:
     return Skip(
         f"{units.samples} samples, {needed} are needed: give more with --batches or --data", subject
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _dead(units: Units) -> str:
@@ -232,16 +237,20 @@ def _where(call: CallFacts) -> str:
 
 
 def _following(names: list[str]) -> str:
-    return f"; {len(names)} later calls are constant because of it" if names else ""
+    if not names:
+        return ""
+    later = "1 later call is" if len(names) == 1 else f"{len(names)} later calls are"
+    return f"; {later} constant because of it"
 
 
-def _evidence(units: Units, threshold: float) -> dict[str, object]:
+def _evidence(units: Units, threshold: float, listed: int = _LISTED) -> dict[str, object]:
+    indices = np.flatnonzero(units.dead)[:listed].tolist()
     return {
         "dead_fraction": units.dead_fraction,
         "threshold": threshold,
         "dead_units": int(units.dead.sum()),
         "units": units.count,
-        "indices": np.flatnonzero(units.dead)[:_LISTED].tolist(),
+        **({"indices": indices} if listed else {}),
         "samples": units.samples,
         "rate_bound": units.rate_bound,
     }

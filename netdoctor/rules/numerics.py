@@ -67,7 +67,7 @@ def _first(
     yield Hit(
         str(call.site),
         f"{number(call)} of {total} outputs of {call.kind} are {what}"
-        + (f"; {len(later)} later calls follow" if later else ""),
+        + (f"; {len(later)} later call(s) follow from it" if later else ""),
         {
             key: number(call),
             "threshold": threshold,

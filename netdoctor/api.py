@@ -1,0 +1,257 @@
+"""One function a command: measure, judge, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import nn
+
+from netdoctor.errors import NothingExaminedError
+from netdoctor.facts import tables
+from netdoctor.facts.activations import ActivationFacts
+from netdoctor.facts.site import Site
+from netdoctor.inputs.data import Data, data_from
+from netdoctor.inputs.model import LoadedModel
+from netdoctor.observe import unwrap
+from netdoctor.probes.activations import measure
+from netdoctor.report import Report, Table
+from netdoctor.rules.core import judge
+from netdoctor.rules.selection import select_rules
+
+Progress = Callable[[int, int], None]
+Thresholds = Mapping[str, Mapping[str, Any]]
+
+
+def deadneurons(
+    model: nn.Module | LoadedModel,
+    data: Any = None,
+    *,
+    batches: int = 10,
+    batch_size: int = 32,
+    device: str | None = None,
+    seed: int = 0,
+    layers: Sequence[str] = (),
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    thresholds: Thresholds | None = None,
+    per_position: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Which units never fire or always saturate, at every activation call, in one pass.
+
+    Args:
+        model: the network; it is left bit for bit as it was found.
+        data: a DataLoader, Dataset or iterable of batches; None for random input.
+        batches: how many batches to look at.
+        batch_size: for what does not come in batches.
+        device: where to run, `cpu`, `cuda:1`; None for where the model is.
+        seed: of random input and of the data's order.
+        layers: names or shell patterns of the calls or modules to look at; empty for all.
+        select: only these rules, by code, slug or family.
+        ignore: none of these rules.
+        thresholds: changed thresholds, by rule code and name.
+        per_position: takes each position of a channel as a unit.
+        progress: told (batches done, batches in all).
+
+    Returns:
+        A report with the findings of ACT001 to ACT003 and the table `layers`.
+
+    Raises:
+        NetDoctorError: the model or data cannot be used, or no activation was called.
+    """
+    rules = select_rules("deadneurons", select, ignore)
+    facts, loaded, source = _measured(
+        model, data, batches, batch_size, device, seed, layers, progress, per_position=per_position
+    )
+    if not any(call.units is not None for call in facts.calls):
+        raise _nothing_to_judge(facts)
+    judgement = judge(facts, rules, thresholds)
+    return _report(
+        "deadneurons", loaded, source, facts, [tables.dead_neurons(facts)], batches
+    ).replace(findings=judgement.findings, ran=judgement.ran, skipped=judgement.skipped)
+
+
+def activations(
+    model: nn.Module | LoadedModel,
+    data: Any = None,
+    *,
+    batches: int = 10,
+    batch_size: int = 32,
+    device: str | None = None,
+    seed: int = 0,
+    layers: Sequence[str] = (),
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    thresholds: Thresholds | None = None,
+    every_module: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """The distribution of every activation call's values, and with `every_module` of all outputs.
+
+    Takes what `deadneurons` takes; `every_module` measures every module's output too.
+
+    Returns:
+        A report with the findings of the families NUM and ACT and the table `layers`.
+
+    Raises:
+        NetDoctorError: the model or data cannot be used, or nothing was called.
+    """
+    rules = select_rules("activations", select, ignore)
+    facts, loaded, source = _measured(
+        model, data, batches, batch_size, device, seed, layers, progress,
+        every_module=every_module, detailed=True,
+    )  # fmt: skip
+    judgement = judge(facts, rules, thresholds)
+    return _report(
+        "activations", loaded, source, facts, [tables.activations(facts)], batches
+    ).replace(findings=judgement.findings, ran=judgement.ran, skipped=judgement.skipped)
+
+
+def layers(
+    model: nn.Module | LoadedModel,
+    data: Any = None,
+    *,
+    batches: int = 1,
+    batch_size: int = 2,
+    device: str | None = None,
+    seed: int = 0,
+    layers: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """The calls of one forward pass: the names that `layers` can select, with type and shape.
+
+    Raises:
+        NetDoctorError: the model or data cannot be used.
+    """
+    facts, loaded, source = _measured(
+        model, data, 1, batch_size, device, seed, layers, progress, every_module=True
+    )
+    return _report("layers", loaded, source, facts, [tables.layers(facts)], 1)
+
+
+def _measured(
+    model: nn.Module | LoadedModel,
+    data: Any,
+    batches: int,
+    batch_size: int,
+    device: str | None,
+    seed: int,
+    patterns: Sequence[str],
+    progress: Progress | None,
+    **options: Any,
+) -> tuple[ActivationFacts, LoadedModel, Data]:
+    loaded = _loaded(model, device)
+    source = (
+        data
+        if isinstance(data, Data)
+        else data_from(data, loaded, batches=batches, batch_size=batch_size, seed=seed)
+    )
+    seen: list[Site] = []
+
+    def wanted(site: Site) -> bool:
+        seen.append(site)
+        return not patterns or any(_selects(pattern, site) for pattern in patterns)
+
+    facts = measure(
+        loaded.module,
+        source,
+        wanted=wanted,
+        synthetic=source.synthetic,
+        fresh=_fresh(loaded),
+        seed=seed,
+        progress=None if progress is None else lambda done: progress(done, batches),
+        **options,
+    )
+    if not facts.calls:
+        raise _nothing_measured(patterns, seen)
+    return facts, loaded, source
+
+
+def _selects(pattern: str, site: Site) -> bool:
+    return site.matches(pattern) or site.inside(pattern)
+
+
+def _loaded(model: nn.Module | LoadedModel, device: str | None) -> LoadedModel:
+    if isinstance(model, LoadedModel):
+        return model
+    module = unwrap(model)
+    parameter = next(module.parameters(), None)
+    where = parameter.device if parameter is not None else torch.device("cpu")
+    if device is not None and torch.device(device) != where:
+        module, where = module.to(device), torch.device(device)
+    return LoadedModel(module, type(module).__name__, where)
+
+
+def _fresh(loaded: LoadedModel) -> bool | None:
+    """Whether the weights are untrained: as loaded, else by norm statistics nobody touched."""
+    if loaded.fresh is not None:
+        return loaded.fresh
+    means = [
+        norm.running_mean
+        for norm in loaded.module.modules()
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_mean is not None
+    ]
+    return False if means and any(bool(mean.any()) for mean in means) else None
+
+
+def _nothing_measured(patterns: Sequence[str], seen: Sequence[Site]) -> NothingExaminedError:
+    if not patterns:
+        return NothingExaminedError(
+            "no activation function was called",
+            hint="`netdoctor layers MODEL` lists what ran; `netdoctor activations --all` measures "
+            "every module's output.",
+        )
+    names = sorted({name for site in seen for name in (str(site), site.path) if name})
+    close = [near for each in patterns for near in get_close_matches(each, names, 3, 0.5)]
+    return NothingExaminedError(
+        f"--layers {' '.join(patterns)} matches none of the {len(set(seen))} calls that were seen",
+        hint=f"Did you mean {', '.join(close)}?"
+        if close
+        else "`netdoctor layers MODEL` lists them.",
+    )
+
+
+def _nothing_to_judge(facts: ActivationFacts) -> NothingExaminedError:
+    reasons = {each.reason for each in facts.not_examined if each.subject in _names(facts)}
+    return NothingExaminedError(
+        f"none of the {len(facts.calls)} activation calls could be examined: "
+        + ("; ".join(sorted(reasons)) or "none has units"),
+        hint="`netdoctor activations` finds the first call with NaN or infinite values.",
+    )
+
+
+def _names(facts: ActivationFacts) -> set[str]:
+    return {str(call.site) for call in facts.calls}
+
+
+def _report(
+    command: str,
+    loaded: LoadedModel,
+    source: Data,
+    facts: ActivationFacts,
+    shown: Sequence[Table],
+    batches: int,
+) -> Report:
+    return Report(
+        command=command,
+        subject=loaded.name,
+        device=facts.device,
+        facts=facts,
+        tables=shown,
+        not_examined=facts.not_examined,
+        notes=(*loaded.notes, *_data_notes(source)),
+        settings={
+            "seed": facts.seed,
+            "batches": batches,
+            "samples": facts.samples,
+            "data": source.description,
+            "synthetic": facts.synthetic,
+        },
+    )
+
+
+def _data_notes(source: Data) -> Sequence[str]:
+    return source.notes if source.synthetic else (f"data: {source.description}", *source.notes)
