@@ -1,0 +1,123 @@
+"""From a request to a report: names checked before torch is imported, then inputs and work."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from netdoctor.cli.command import Request
+from netdoctor.cli.finish import check_out
+from netdoctor.cli.progress import progress_bar
+from netdoctor.cli.streams import stdout_to_stderr
+from netdoctor.config import Config, Settings
+from netdoctor.report import Report
+from netdoctor.rules import COMMAND_RULES
+from netdoctor.rules.selection import select_rules
+
+if TYPE_CHECKING:
+    from netdoctor.inputs.data import Data
+    from netdoctor.inputs.model import LoadedModel
+
+_ONLY_SHOWN = {"out", "no_plots", "save_arrays", "format", "quiet"}
+
+
+def examine(request: Request, examination: str, **options: Any) -> Report:
+    """The report of a function of `netdoctor.api` on the model and data of a request.
+
+    What user code prints meanwhile goes to stderr.
+
+    Args:
+        request: what the user asked for.
+        examination: the function's name.
+        options: passed on to it.
+
+    Raises:
+        NetDoctorError: the model or data cannot be used; a misspelt name is told without torch.
+    """
+    config = request.config
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(stdout_to_stderr())
+        check(request)
+        progress = stack.enter_context(progress_bar(request.command, quiet=config.quiet))
+        from netdoctor import api
+
+        loaded, data = open_inputs(request.model, config)
+        function: Callable[..., Report] = getattr(api, examination)
+        rules = _rule_options(config) if request.command in COMMAND_RULES else {}
+        report = function(
+            loaded,
+            data,
+            batches=config.batches,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            layers=config.layers,
+            progress=progress,
+            **rules,
+            **options,
+        )
+    return report.replace(settings={**report.settings, **_to_repeat(request.settings), **options})
+
+
+def check(request: Request) -> None:
+    """Everything that can be wrong with a request and be told without torch.
+
+    Raises:
+        NetDoctorError: a rule, folder or model that does not exist.
+    """
+    from netdoctor.inputs.spec import check_spec
+
+    config = request.config
+    if request.command in COMMAND_RULES:
+        select_rules(request.command, config.select, config.ignore)
+    check_out(config)
+    check_spec(request.model)
+
+
+def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
+    """The model and the data that the settings name, on the device."""
+    from netdoctor.inputs.data import open_data
+    from netdoctor.inputs.model import load_model
+
+    loaded = load_model(
+        model,
+        weights=config.weights,
+        model_args=config.model_arg,
+        checkpoint=Path(config.checkpoint) if config.checkpoint else None,
+        state_key=config.state_key,
+        partial=config.partial,
+        trust_checkpoint=config.trust_checkpoint,
+        device=config.device,
+    )
+    data = open_data(
+        config.data,
+        loaded,
+        batches=config.batches,
+        batch_size=config.batch_size,
+        workers=config.workers,
+        seed=config.seed,
+        input_shape=config.input_shape,
+        mean=config.mean,
+        std=config.std,
+        resize=config.resize,
+        crop=config.crop,
+    )
+    return loaded, data
+
+
+def _rule_options(config: Config) -> dict[str, Any]:
+    return {"select": config.select, "ignore": config.ignore, "thresholds": config.rules}
+
+
+def _to_repeat(settings: Settings) -> dict[str, Any]:
+    """What a file or flag changed and the result depends on, by name as in the Config."""
+    names = [name for name in msgspec.structs.asdict(settings.config) if name not in _ONLY_SHOWN]
+    values = {name: getattr(settings.config, name) for name in names}
+    return {
+        name: value
+        for name, value in values.items()
+        if settings.origins[name.replace("_", "-")] != "default"
+    }

@@ -1,0 +1,88 @@
+"""The end of every command, in one place: pictures, report, exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from netdoctor.config import Config, Format
+from netdoctor.errors import UsageError
+from netdoctor.report import Report
+
+Draw = Callable[[Any], tuple[Iterable[tuple[str, Any]], Mapping[str, Mapping[str, Any]]]]
+"""Facts -> file stems with their figures, and the arrays behind them by file stem."""
+
+
+def check_out(config: Config) -> None:
+    """Refuses an --out that cannot be written, before any work is done for it.
+
+    Raises:
+        UsageError: it is a file, or below one.
+    """
+    folder = Path(config.out)
+    existing = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    if not config.no_plots and existing.exists() and not existing.is_dir():
+        message = f"--out {config.out}: {existing} is a file, not a folder"
+        raise UsageError(message, hint="name a folder, or give --no-plots")
+
+
+def finish(report: Report, config: Config, draw: Draw | None = None) -> int:
+    """Writes the pictures and the report, and returns the exit code.
+
+    Args:
+        report: what was found.
+        config: says what to write and when to fail.
+        draw: makes the pictures of the report's facts; None for commands without any.
+
+    Raises:
+        UsageError: --out cannot be written.
+    """
+    if draw is not None and not config.no_plots:
+        report = report.replace(artifacts=[*report.artifacts, *_save(report, config, draw)])
+    write(_render(report, config))
+    return report.exit_code(config.fail_on.severity)
+
+
+def show(report: Report, config: Config) -> int:
+    """Writes what a listing command lists; there is nothing to judge, so 0."""
+    if config.format is Format.JSON:
+        write(_as_json(report))
+    elif not config.quiet:
+        from netdoctor.cli.streams import terminal
+        from netdoctor.render.text import render_plain
+
+        write(render_plain(report, terminal()))
+    return 0
+
+
+def write(text: str) -> None:
+    """Writes to stdout, whatever its encoding can say."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _render(report: Report, config: Config) -> str:
+    if config.format is Format.JSON:
+        return _as_json(report)
+    from netdoctor.cli.streams import terminal
+    from netdoctor.render.text import render, render_findings
+
+    if config.quiet:
+        return render_findings(report, config.fail_on.severity, terminal())
+    return render(report, terminal())
+
+
+def _as_json(report: Report) -> str:
+    from netdoctor.render.json import render
+
+    return render(report) + "\n"
+
+
+def _save(report: Report, config: Config, draw: Draw) -> list[str]:
+    from netdoctor.plots.save import save_figures
+
+    figures, arrays = draw(report.facts)
+    return save_figures(figures, Path(config.out), arrays=arrays if config.save_arrays else None)

@@ -1,0 +1,123 @@
+"""What to say when nothing could be examined, and on which stream."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import ClassVar
+
+from netdoctor.errors import NetDoctorError, UsageError
+
+
+class BugError(NetDoctorError):
+    """An exception that nobody expected: our own fault."""
+
+    kind: ClassVar[str] = "internal"
+
+
+class OutOfMemoryError(NetDoctorError):
+    """The machine or the device had too little memory."""
+
+    kind: ClassVar[str] = "memory"
+
+
+def explain(error: BaseException) -> NetDoctorError:
+    """The error as what happened and what to do next."""
+    if any(_is_out_of_memory(each) for each in _chain(error)):
+        return OutOfMemoryError(
+            "the memory was not enough for this model and batch",
+            hint="try a smaller --batch-size or --input-shape, or --device cpu",
+        )
+    if isinstance(error, NetDoctorError):
+        return error
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        hint = "check the path, its permissions and the free space; --traceback shows where it was"
+        return UsageError(f"{where}{error.strerror}", hint=hint)
+    return BugError(
+        f"this is a bug in netdoctor: {type(error).__name__}: {error}",
+        hint="please report it with what --traceback and `netdoctor env` print",
+    )
+
+
+def usage_error(message: str, arguments: Sequence[str]) -> UsageError:
+    """A parser's message, with the help to read."""
+    command = command_of(arguments)
+    if message.startswith("No such command") and "Did you mean" not in message:
+        close = get_close_matches(command, _commands(), n=1)
+        message += f" Did you mean {close[0]!r}?" if close else ""
+    known = f" {command}" if command in _commands() else ""
+    return UsageError(message, hint=f"`netdoctor{known} --help` shows what there is")
+
+
+def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
+    """One message on stderr; under --format json the error document on stdout as well."""
+    from netdoctor.render.values import printable
+
+    unicode = (sys.stderr.encoding or "").lower().startswith("utf")
+    message = f"error: {error.message}\n" + (f"hint: {error.hint}" if error.hint else "")
+    for line in message.splitlines():
+        print(printable(line, unicode=unicode), file=sys.stderr)
+    if wants_json(arguments):
+        from netdoctor.render.json import render_error
+
+        print(render_error(command_of(arguments), error))
+
+
+def command_of(arguments: Sequence[str]) -> str:
+    """The command, as typed: the first argument that is no option."""
+    return next((each for each in arguments if not each.startswith("-")), "")
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether --format json was asked for, be it in a command line that does not parse."""
+    chosen = _last_value(arguments, "--format")
+    if chosen is None:
+        file = _last_value(arguments, "--config")
+        chosen = _format_in(Path(file)) if file else None
+    return chosen == "json"
+
+
+def _last_value(arguments: Sequence[str], option: str) -> str | None:
+    value = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--":
+            break
+        if argument == option:
+            value = following
+        elif argument.startswith(f"{option}="):
+            value = argument.partition("=")[2]
+    return value
+
+
+def _format_in(file: Path) -> str | None:
+    from netdoctor.config import read_file
+
+    try:
+        return str(read_file(file).get("format"))
+    except NetDoctorError:
+        return None
+
+
+def _commands() -> list[str]:
+    from netdoctor.cli.app import app
+
+    return [each.name for each in app.registered_commands if each.name]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # torch's own class is known by its name, so that torch need not be imported here.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(
+        sign in str(error) for sign in ("can't allocate memory", "not enough memory: you tried")
+    )

@@ -1,0 +1,67 @@
+"""Runs a command line: parses, works, and turns every outcome into an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+from netdoctor.cli.command import Job
+from netdoctor.cli.mishaps import explain, tell, usage_error
+from netdoctor.cli.streams import pipe_safe, warnings_once
+from netdoctor.errors import ModelError
+
+COULD_NOT_EXAMINE = 2
+INTERRUPTED = 130
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of `netdoctor ARGUMENTS`: 0, 1, 2 or 130, as the contract defines them."""
+    with pipe_safe() as out, warnings_once():
+        code = _run(list(arguments))
+        out.flush()
+        return 0 if out.closed_by_reader else code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        parsed = _parse(arguments or ["--help"])
+        if parsed == INTERRUPTED:
+            raise KeyboardInterrupt
+        if isinstance(parsed, int):
+            return parsed if arguments else COULD_NOT_EXAMINE
+        return _work(parsed)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if "--traceback" in arguments:
+            traceback.print_exception(error)
+        tell(explain(error), arguments)
+        return COULD_NOT_EXAMINE
+
+
+def _work(job: Job) -> int:
+    try:
+        return job()
+    except SystemExit as error:
+        message = f"the code under examination called sys.exit({error.code!r})"
+        hint = "move the call behind `if __name__ == '__main__':`; --traceback shows where it is"
+        raise ModelError(message, hint=hint) from error
+
+
+def _parse(arguments: list[str]) -> Job | int:
+    """The job that the arguments ask for; an exit code where --help or --version was all."""
+    import typer
+
+    from netdoctor.cli.app import app
+
+    try:
+        parsed = typer.main.get_command(app).main(
+            args=arguments, prog_name="netdoctor", standalone_mode=False
+        )
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            raise usage_error(error.format_message(), arguments) from error
+        raise
+    return parsed if callable(parsed) else int(parsed or 0)

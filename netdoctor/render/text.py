@@ -1,0 +1,210 @@
+"""The report as people read it: tables, findings, what was not examined, one verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from netdoctor.render.tables import draw
+from netdoctor.render.values import brief, counted, printable
+from netdoctor.report import Finding, NotExamined, Report, Severity, Skipped
+
+_MARK = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.INFO: "●"}
+_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
+_WIDEST_TEXT = 100
+_PAGE = 88
+_NAMED = 6
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Terminal:
+    """What the output can show.
+
+    Attributes:
+        width: in columns; None for a pipe: tables at their natural width, one line a sentence.
+        colour: whether escape codes are welcome.
+        unicode: False when it can say ASCII only.
+    """
+
+    width: int | None = None
+    colour: bool = False
+    unicode: bool = True
+
+
+PIPE = Terminal()
+
+
+def render(report: Report, terminal: Terminal = PIPE) -> str:
+    """The whole report: header, notes, tables, findings, what was left out, one verdict."""
+    worst = {each.subject: _STYLE[each.severity] for each in reversed(report.findings)}
+    tables = [
+        draw(table, terminal.width, unicode=terminal.unicode, styles=worst)
+        for table in report.tables
+    ]
+    sections = [
+        [*_header(report, terminal), *_notes(report.notes, terminal)],
+        *tables,
+        *(_finding(finding, terminal) for finding in report.findings),
+        _skipped(report.skipped, terminal),
+        _not_examined(report.not_examined, terminal),
+        _artifacts(report.artifacts, terminal),
+        _verdict(report, terminal),
+    ]
+    return _write(sections, terminal)
+
+
+def render_findings(report: Report, least: Severity | None, terminal: Terminal = PIPE) -> str:
+    """What --quiet prints: the findings at or above `least`, or nothing at all."""
+    if least is None:
+        return ""
+    grave = [finding for finding in report.findings if finding.severity.rank >= least.rank]
+    if not grave:
+        return ""
+    blocks = [_finding(finding, terminal) for finding in grave]
+    return _write([_header(report, terminal), *blocks], terminal)
+
+
+def render_plain(report: Report, terminal: Terminal = PIPE) -> str:
+    """Only the notes, a paragraph each, and the tables: for commands that list, not examine."""
+    page = dataclasses.replace(terminal, width=min(terminal.width or _PAGE, _PAGE))
+    paragraphs = [_wrap(note, page) for note in report.notes]
+    for paragraph in paragraphs:
+        paragraph[0].highlight_regex(r"^[A-Z][a-z ]+:|^[A-Z]+\d+ .*", "bold")
+    tables = [draw(table, terminal.width, unicode=terminal.unicode) for table in report.tables]
+    return _write([*paragraphs, *tables], terminal)
+
+
+def _header(report: Report, terminal: Terminal) -> list[Text]:
+    parts = [f"netdoctor {report.command}", report.subject, report.device]
+    return [Text(_say(" · ".join(part for part in parts if part), terminal), "bold")]
+
+
+def _notes(notes: Sequence[str], terminal: Terminal) -> list[Text]:
+    return [line for note in notes for line in _wrap(note, terminal, "  ", hang="    ")]
+
+
+def _finding(finding: Finding, terminal: Terminal) -> list[Text]:
+    style = _STYLE[finding.severity]
+    title = Text(_say(f"{_MARK[finding.severity]} {finding.severity.value}", terminal), style)
+    title.append(f"  {finding.code} {finding.rule}  ", "bold")
+    title.append(_say(finding.subject, terminal), "cyan")
+    evidence = " · ".join(
+        f"{key.replace('_', ' ')} {brief(each)}" for key, each in finding.evidence.items()
+    )
+    return [
+        title,
+        *_wrap(finding.message, terminal, indent="  "),
+        *_wrap(evidence, terminal, indent="  ", style="dim"),
+        *_wrap(finding.remedy, terminal, indent="  → ", hang="    "),
+    ]
+
+
+def _skipped(skipped: Sequence[Skipped], terminal: Terminal) -> list[Text]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in skipped:
+        subjects = groups.setdefault((each.rule, each.reason), [])
+        subjects += [each.subject] if each.subject is not None else []
+    lines = [
+        f"{rule}: {reason}{f' ({_names(subjects)})' if subjects else ''}"
+        for (rule, reason), subjects in groups.items()
+    ]
+    return _listing("Rules skipped", lines, terminal)
+
+
+def _not_examined(not_examined: Sequence[NotExamined], terminal: Terminal) -> list[Text]:
+    groups: dict[str, list[str]] = {}
+    for each in not_examined:
+        groups.setdefault(each.reason, []).append(each.subject)
+    lines = [f"{_names(subjects)}: {reason}" for reason, subjects in groups.items()]
+    return _listing("Not examined", lines, terminal)
+
+
+def _names(subjects: Sequence[str]) -> str:
+    rest = len(subjects) - _NAMED
+    return ", ".join(subjects[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _artifacts(paths: Sequence[str], terminal: Terminal) -> list[Text]:
+    if not paths:
+        return []
+    files = [Text("  " + _say(path, terminal), "cyan") for path in paths]
+    return [Text(f"Wrote {counted(len(paths), 'file')}", "bold"), *files]
+
+
+def _listing(title: str, lines: Iterable[str], terminal: Terminal) -> list[Text]:
+    wrapped = [
+        text for line in lines for text in _wrap(line, terminal, "  ", hang="    ", style="dim")
+    ]
+    return [Text(title, "dim bold"), *wrapped] if wrapped else []
+
+
+def _verdict(report: Report, terminal: Terminal) -> list[Text]:
+    errors, warnings, infos = (report.count(each) for each in reversed(Severity))
+    counts = [(errors, "error"), (warnings, "warning")]
+    told = ", ".join(counted(count, noun) for count, noun in counts if count)
+    remark = f", {infos} info" if infos else ""
+    if errors:
+        return [Text(f"sick: {told}{remark}", "bold red")]
+    if warnings:
+        return [Text(f"ailing: {told}{remark}, no error", "bold yellow")]
+    if report.skipped and not report.ran:
+        undecided = "undecided: no rule could be applied, for the reasons above"
+        return [Text(undecided + remark, "bold yellow")]
+    if not report.verdict and not report.ran:
+        return []
+    applied = f"{counted(len(report.ran), 'rule')} applied, nothing at or above warning"
+    verdict = _say(report.verdict or f"healthy: {applied}{_not_judged(report)}", terminal)
+    return [Text(verdict + remark, "bold green")]
+
+
+def _not_judged(report: Report) -> str:
+    rules = sum(each.subject is None for each in report.skipped)
+    subjects = len({each.subject for each in report.skipped if each.subject is not None})
+    texts = [f"; {counted(rules, 'rule')} skipped"] if rules else []
+    texts += [f"; {counted(subjects, 'call')} not judged"] if subjects else []
+    return "".join(texts)
+
+
+def _say(text: str, terminal: Terminal) -> str:
+    return printable(text, unicode=terminal.unicode)
+
+
+def _wrap(
+    text: str, terminal: Terminal, indent: str = "", *, hang: str | None = None, style: str = ""
+) -> list[Text]:
+    if not text:
+        return []
+    line, rest = _say(indent + text, terminal), hang or indent
+    if terminal.width is None:
+        return [Text(line, style)]
+    # A word longer than the line is a name, which is never broken.
+    lines = textwrap.wrap(
+        line,
+        min(terminal.width, _WIDEST_TEXT),
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [Text(each, style) for each in lines]
+
+
+def _write(sections: Iterable[Sequence[Text]], terminal: Terminal) -> str:
+    paragraphs = [section for section in sections if section]
+    if not terminal.colour:
+        texts = ["\n".join(line.plain for line in section) for section in paragraphs]
+        return "\n\n".join(texts) + "\n" if texts else ""
+    console = Console(
+        file=io.StringIO(), force_terminal=True, color_system="standard", legacy_windows=False
+    )
+    with console.capture() as captured:
+        for number, section in enumerate(paragraphs):
+            if number:
+                console.print()
+            for line in section:
+                console.print(line, soft_wrap=True)
+    return captured.get()

@@ -1,0 +1,87 @@
+"""`rules`, `rule`, `config`, `env`: the commands that need no model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+
+from netdoctor.rules import catalogue
+from netdoctor.version import __version__
+from tests.cli.commandline import CommandLine
+
+
+def document(netdoctor: CommandLine, *arguments: str) -> dict[str, Any]:
+    outcome = netdoctor(*arguments, "--format", "json")
+    assert (outcome.code, outcome.err) == (0, "")
+    loaded: dict[str, Any] = json.loads(outcome.out)
+    return loaded
+
+
+def test_rules_lists_every_rule(netdoctor: CommandLine) -> None:
+    lines = netdoctor("rules").out.splitlines()[2:]
+    assert len(lines) == len(catalogue())
+    for line, rule in zip(lines, catalogue().values(), strict=True):
+        assert line.split()[:3] == [rule.code, rule.slug, rule.severity.value]
+        assert rule.documentation.partition(".")[0] in line
+    rows = document(netdoctor, "rules")["tables"]["rules"]
+    assert [row["code"] for row in rows] == list(catalogue())
+    assert "deadneurons" in rows[0]["commands"]
+
+
+@pytest.mark.parametrize("name", ["ACT002", "act002", "dead-units"])
+def test_rule_prints_the_documentation_and_the_thresholds(
+    netdoctor: CommandLine, name: str
+) -> None:
+    outcome = netdoctor("rule", name)
+    rule = catalogue()["ACT002"]
+    assert outcome.code == 0
+    assert " ".join(rule.documentation.split()) in " ".join(outcome.out.split())
+    for threshold in rule.thresholds:
+        assert f"\n  {threshold} " in outcome.out
+    extra = document(netdoctor, "rule", name)["rule"]
+    assert extra["thresholds"] == rule.thresholds
+    assert extra["documentation"] == rule.documentation
+
+
+def test_an_unknown_rule_is_2_with_a_near_miss(netdoctor: CommandLine) -> None:
+    outcome = netdoctor("rule", "dead-unit")
+    assert outcome.code == 2
+    assert "dead-units" in outcome.err
+
+
+def test_config_shows_every_setting_with_its_origin(netdoctor: CommandLine, tmp_path: Any) -> None:
+    (tmp_path / "c.yaml").write_text("seed: 5\nrules: {dead-units: {error_at: 0.8}}\n")
+    arguments = ["--config", "c.yaml", "--batches", "3", "--set", "ACT002.threshold=0.6"]
+    rows = document(netdoctor, "config", *arguments)["tables"]["settings"]
+    shown = {row["key"]: (row["value"], row["origin"]) for row in rows}
+    assert shown["seed"] == (5, "file")
+    assert shown["batches"] == (3, "flag")
+    assert shown["format"] == ("json", "flag")
+    assert shown["workers"] == (0, "default")
+    assert shown["rules.ACT002.threshold"] == (0.6, "flag")
+    assert shown["rules.ACT002.error_at"] == (0.8, "file")
+    min_samples = catalogue()["ACT002"].thresholds["min_samples"]
+    assert shown["rules.ACT002.min_samples"] == (min_samples, "default")
+
+
+def test_env_tells_versions_and_devices(netdoctor: CommandLine) -> None:
+    rows = document(netdoctor, "env")["tables"]["env"]
+    told = {row["what"]: row["value"] for row in rows}
+    assert told["netdoctor"] == __version__
+    assert told["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert told["devices"].startswith("cpu")
+
+
+@pytest.mark.parametrize("command", ["", "deadneurons", "activations", "layers", "rules", "rule"])
+def test_help_fits_80_columns(
+    netdoctor: CommandLine, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = netdoctor(*command.split(), "--help")
+    assert outcome.code == 0
+    assert "Usage: netdoctor" in outcome.out
+    assert max(map(len, outcome.out.splitlines())) <= 80
+    assert netdoctor(*command.split(), "-h").out == outcome.out
