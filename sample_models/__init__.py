@@ -1,0 +1,1 @@
+"""Small networks, healthy and sick, and the pictures they were trained on."""
