@@ -18,6 +18,7 @@ from netdoctor.plots import style
 RARE = 0.01
 SATURATED_FROM = 0.75  # share of a unit's values
 ALARMING_FROM = 0.5  # share of a call's units that are dead
+ENOUGH_SAMPLES = 64  # to call a part of the units dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,15 @@ def dead_text(call: CallFacts, units: Units) -> str:
 
 
 def is_alarming(call: CallFacts) -> bool:
-    """Whether half of the units or more are dead, of a gate none and of the output all."""
+    """Whether half of the units or more are dead, of a gate none and of the output all.
+
+    A part of the units counts only when there are samples enough to say so.
+    """
     least = {"hidden": ALARMING_FROM, "output": 1.0}.get(call.role)
     if call.units is None or not call.units.count or least is None:
         return False
-    return call.units.dead_fraction >= least
+    enough = call.units.samples >= ENOUGH_SAMPLES or call.units.dead.all()
+    return bool(enough) and call.units.dead_fraction >= least
 
 
 def headings(facts: ActivationFacts, calls: Sequence[CallFacts], page: str) -> tuple[str, str]:

@@ -1,1 +1,1 @@
-"""Probes measure: a live model, data or file in, facts out. They print nothing and judge nothing."""
+"""Probes measure: a live model, data or file in, facts out. They neither print nor judge."""

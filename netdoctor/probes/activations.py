@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from netdoctor.errors import ModelError, NetDoctorError
 from netdoctor.facts.activations import ActivationFacts, CallFacts
 from netdoctor.facts.site import Site
-from netdoctor.observe import Call, Kind, Observation, observe
+from netdoctor.inputs.batches import Batch
+from netdoctor.observe import Call, Observation, Watch, observe
 from netdoctor.report import NotExamined
 from netdoctor.stats import MomentAccumulator, UnitAccumulator, unit_view
-
-
-class RunnableBatch(Protocol):
-    """A batch as `netdoctor.inputs.batches.Batch` gives it."""
-
-    @property
-    def size(self) -> int:
-        """Number of samples."""
-
-    def call(self, model: nn.Module) -> Any:
-        """The model's output for this batch."""
-
 
 Progress = Callable[[int], None]
 
 
 def measure(
     model: nn.Module,
-    batches: Iterable[RunnableBatch],
+    batches: Iterable[Batch],
     *,
     every_module: bool = False,
     detailed: bool = False,
@@ -49,12 +36,14 @@ def measure(
 
     Args:
         model: the unwrapped model; left as it was found.
-        batches: each with `size` and `call(model)`, on the model's device.
+        batches: on the model's device.
         every_module: measures the moments of every module's output too.
         detailed: counts zeros and small values and keeps histograms.
         per_position: takes each position of a channel as a unit.
         wanted: which calls to measure.
-        synthetic, fresh, seed: passed on to the facts.
+        synthetic: whether the batches are random; for the facts.
+        fresh: whether the weights are known to be untrained; for the facts.
+        seed: of the data; for the facts.
         progress: told the number of batches done.
 
     Raises:
@@ -71,12 +60,12 @@ def measure(
             measured[name] = _CallAccumulator(call, detailed, per_position)
         measured[name].update(call, size)
 
-    watch = ("activation", "module") if every_module else ("activation",)
+    watch: tuple[Watch, ...] = ("activation", "module") if every_module else ("activation",)
     with observe(model, on_call, watch=watch) as observation, torch.no_grad():
         model.eval()
         for number, batch in enumerate(batches, 1):
             size = batch.size
-            _run(model, batch)
+            batch.call(model)
             samples += size
             if progress is not None:
                 progress(number)
@@ -90,19 +79,6 @@ def measure(
         seed=seed,
         not_examined=(*not_examined, *_unmeasured(measured)),
     )
-
-
-def _run(model: nn.Module, batch: RunnableBatch) -> None:
-    try:
-        batch.call(model)
-    except (NetDoctorError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        raise ModelError(
-            f"the model raised {type(error).__name__} in its forward pass: {error}",
-            hint="Check that the input has the model's shape (--input-shape, --data), "
-            "or see the whole stack with --traceback.",
-        ) from error
 
 
 def _device(model: nn.Module) -> str:
@@ -121,7 +97,9 @@ class _CallAccumulator:
         self.moments = MomentAccumulator(detailed=detailed)
         self.detailed = detailed
         self.problem = ""
-        self.units = None if call.kind is None else _units(call.kind, per_position)
+        self.units: UnitAccumulator | None = None
+        if call.kind is not None:
+            self.units = UnitAccumulator(call.kind, per_position=per_position)
 
     def update(self, call: Call, size: int) -> None:
         view = unit_view(call.output, call.trace.axis, size)
@@ -153,10 +131,6 @@ class _CallAccumulator:
             histogram=histogram[0],
             edges=histogram[1],
         )
-
-
-def _units(kind: Kind, per_position: bool) -> UnitAccumulator:
-    return UnitAccumulator(kind, per_position=per_position)
 
 
 def _widest(tensor: torch.Tensor) -> torch.dtype | None:
