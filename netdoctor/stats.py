@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,9 @@ from netdoctor.observe.kinds import Kind
 
 _CHUNK = 2**18  # values that stay in a core's cache between two operations
 _SAME = 1e-5  # relative difference that batched arithmetic may make between equal samples
+_CANCELS = 0.25  # deviations that are less of the plain squares than this are taken one by one
 _RUN = 1024  # values that are summed in float32 before float64 takes over
+_LARGEST = float(np.finfo(np.float32).max)
 _HISTOGRAM_SHIFT = 18  # keeps a float32's sign, exponent and five bits of its mantissa
 
 
@@ -67,7 +70,10 @@ def unit_view(output: Tensor, axis: int | None, samples: int) -> UnitView:
     if output.dtype in (torch.float16, torch.bfloat16) or not output.dtype.is_floating_point:
         output = output.float()
     if output.ndim < 2:
-        return UnitView(output.reshape(1, -1, 1), 2, 1)
+        rows = samples if output.ndim and len(output) == samples else 1
+        return UnitView(output.reshape(rows, output.numel() // max(rows, 1), 1), 2, rows)
+    if axis == 0 and output.shape[0] != samples:  # a single sample without its batch axis
+        output, axis = output.unsqueeze(0), 1
     axis = {2: 1, 3: 2}.get(output.ndim, 1) if axis is None else axis
     batch = 0
     if output.shape[0] != samples and output.shape[1] == samples and axis > 1:
@@ -76,6 +82,8 @@ def unit_view(output: Tensor, axis: int | None, samples: int) -> UnitView:
         axis = output.ndim - 1
     rest = [each for each in range(output.ndim) if each not in (batch, axis)]
     rows = output.shape[batch]
+    if not output.numel():
+        return UnitView(output.new_empty(rows, output.shape[axis], 0), 2, rows)
     samples = samples if samples and rows % samples == 0 else rows
     channels_last = output.permute(batch, *rest, axis)
     if rest and not channels_last.is_contiguous():
@@ -112,12 +120,11 @@ class MomentAccumulator:
             flat = self._set_aside(flat)
             if not flat.numel():
                 return
-            total = float(flat.sum(dtype=torch.float64 if flat.device.type != "mps" else None))
+            total = float(_double(flat).sum())
         low, high = torch.aminmax(flat)
         self.minimum = min(self.minimum, float(low))
         self.maximum = max(self.maximum, float(high))
-        mean = total / flat.numel()
-        self._merge(flat.numel(), mean, _squares_about(flat, mean))
+        self._merge(flat.numel(), *_mean_and_squares(flat, total / flat.numel()))
         if self.detailed:
             self._count_values(flat)
 
@@ -132,6 +139,8 @@ class MomentAccumulator:
         for chunk in _numpy_chunks(flat):
             self.zeros += int(np.count_nonzero(chunk == 0))
             self.small += int(np.count_nonzero(np.abs(chunk) < 0.01))
+            if chunk.dtype == np.float64:
+                chunk = np.clip(chunk, -_LARGEST, _LARGEST)
             bits = chunk.astype(np.float32, copy=False).view(np.uint32) >> _HISTOGRAM_SHIFT
             self.bins += np.bincount(bits, minlength=len(self.bins))
 
@@ -182,9 +191,10 @@ class MomentAccumulator:
             return np.array([self.finite], np.int64), np.array([middle - 0.5, middle + 0.5])
         first, last, counts = _fine_bins(self.bins, low, high)
         edges = np.linspace(low, high, bins + 1)
-        width = np.maximum(last - first, np.finfo(np.float64).tiny)
-        below = np.clip((edges[:, None] - first) / width, 0, 1) @ counts
-        below[-1] = self.finite
+        width = np.where(last > first, last - first, 1.0)
+        share = np.clip((edges[:, None] - first) / width, 0, 1)
+        below = np.where((first == last) & (edges[:, None] > first), 1, share) @ counts
+        below[0], below[-1] = 0, self.finite
         return np.diff(np.rint(below)).astype(np.int64), edges
 
 
@@ -200,32 +210,42 @@ def _fine_bins(
     return np.clip(first, low, high), np.clip(last, low, high), bins[occupied]
 
 
-def _squares_about(flat: Tensor, mean: float) -> float:
-    """The sum of squared deviations from the mean, in short runs combined in float64.
+def _mean_and_squares(flat: Tensor, mean: float) -> tuple[float, float]:
+    """The mean and the sum of squared deviations from it.
 
-    Taken from the plain squares where little cancels, in a second pass about the mean where
-    more than 9/10 would.
+    Taken from the plain squares where little cancels, else in a second pass in float64 about
+    the mean as float32 has it, and corrected for its error.
     """
     squares = _sum_of_squares(flat)
     about_mean = squares - flat.numel() * mean * mean
-    if math.isfinite(squares) and about_mean > 0.1 * squares:
-        return about_mean
-    squares = math.fsum(_sum_of_squares(chunk - mean) for chunk in flat.split(_CHUNK))
-    if math.isfinite(squares):
-        return squares
-    deviations = (chunk.cpu().double() - mean for chunk in flat.split(_CHUNK))
-    return math.fsum(float(each.square().sum()) for each in deviations)
+    if math.isfinite(squares) and about_mean > _CANCELS * squares:
+        return mean, about_mean
+    off = squares = 0.0
+    for chunk in _chunks(flat):
+        deviations = _double(chunk) - mean
+        off += float(deviations.sum())
+        squares += float(deviations.square().sum())
+    off /= flat.numel()
+    return mean + off, max(squares - flat.numel() * off * off, 0.0)
+
+
+def _chunks(flat: Tensor) -> Sequence[Tensor]:
+    return flat.tensor_split(list(range(_CHUNK, flat.numel(), _CHUNK)))
+
+
+def _double(tensor: Tensor) -> Tensor:
+    """In float64, on the CPU if its device has no such numbers."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
 def _sum_of_squares(flat: Tensor) -> float:
     whole = flat.numel() // _RUN * _RUN
     norms = torch.linalg.vector_norm(flat[:whole].view(-1, _RUN), 2, 1)
-    rest = flat[whole:].cpu().double().square().sum()
-    return float(norms.cpu().double().square().sum() + rest)
+    return float(_double(norms).square().sum()) + float(_double(flat[whole:]).square().sum())
 
 
 def _numpy_chunks(flat: Tensor) -> Iterator[NDArray[np.floating]]:
-    for chunk in flat.split(_CHUNK):
+    for chunk in _chunks(flat):
         yield chunk.cpu().numpy()
 
 
@@ -247,12 +267,12 @@ class UnitAccumulator:
         self.broken: NDArray[np.bool_]  # saw a non-finite value
         self.top: NDArray[np.float64]  # largest value, where the kind needs it
         self.bottom: NDArray[np.float64]  # smallest value, of units that may be dead
-        self.least: NDArray[np.float64]  # smallest and largest sum over a sample's positions
+        self.least: NDArray[np.float64]  # smallest and largest mean over a sample's positions
         self.most: NDArray[np.float64]
         self.not_constant: NDArray[np.bool_]
         self.level: NDArray[np.float64]  # the one value of units that may be constant
         self.flat_values: NDArray[np.int64]
-        self.reached: Tensor | None = None  # (C, P) or (P, C): positions that ever fired
+        self.reached: Tensor | None = None  # (F, C, P) bool: positions that ever fired
         self.reached_ok = True
 
     def _start(self, units: int) -> None:
@@ -274,6 +294,8 @@ class UnitAccumulator:
             sums: `view.sums()`.
             largest: the largest value in it, so that an untouched upper bound costs no look.
         """
+        if not view.values.numel():
+            return
         if self.per_position:
             values = view.values.reshape(view.values.shape[0], -1, 1)
             view, sums = UnitView(values, 2, view.samples), values[:, :, 0]
@@ -284,7 +306,7 @@ class UnitAccumulator:
             raise ValueError(f"{units} units now, {len(self.fired)} before")
         if not bool(sums.sum().isfinite()):
             view = self._set_aside(view)
-            sums = view.sums()
+            sums = _double(view.values).sum(view.positions)
         self._count(view, sums)
         self._look_for_constant(view, sums)
         self._count_saturated(view, largest)
@@ -293,10 +315,10 @@ class UnitAccumulator:
         self.values_per_unit += view.values.numel() // units
 
     def _set_aside(self, view: UnitView) -> UnitView:
-        """Marks units with non-finite values, which count as zeros from here on."""
+        """Marks units with non-finite values, which neither fire nor saturate from here on."""
         finite = view.values.isfinite()
         self.broken |= _numpy(~finite.all(view.positions).all(0))
-        values = torch.where(finite, view.values, 0.0)
+        values = torch.where(finite, view.values, self.kind.fires_above)
         return dataclasses.replace(view, values=values)
 
     def _count(self, view: UnitView, sums: Tensor) -> None:
@@ -325,19 +347,29 @@ class UnitAccumulator:
             self.bottom[chosen] = np.minimum(self.bottom[chosen], lowest)
 
     def _note_positions(self, view: UnitView) -> None:
-        if not self.reached_ok or len(view.values) == 0:
+        if not self.reached_ok:
             return
-        fires = view.values.amax(0) > self.kind.fires_above
-        if self.reached is None:
+        by_sample = view.values.view(view.samples, -1, *view.values.shape[1:])
+        fires = by_sample.amax(0) > self.kind.fires_above
+        fires = fires if view.positions == 2 else fires.transpose(1, 2)
+        self._reach(fires)
+
+    def _reach(self, fires: Tensor | None) -> None:
+        """Adds positions that fired; gives up where their number differs between batches."""
+        if fires is None or not self.reached_ok:
+            self.reached = self.reached if self.reached_ok else None
+        elif self.reached is None:
             self.reached = fires
         elif self.reached.shape == fires.shape:
-            self.reached |= fires
+            self.reached = self.reached | fires
         else:
             self.reached, self.reached_ok = None, False
 
     def _look_for_constant(self, view: UnitView, sums: Tensor) -> None:
-        self.least = np.minimum(self.least, _numpy(sums.amin(0)))
-        self.most = np.maximum(self.most, _numpy(sums.amax(0)))
+        each = view.values.numel() // (view.samples * sums.shape[1])
+        by_sample = sums.view(view.samples, -1, sums.shape[1]).sum(1) / each
+        self.least = np.minimum(self.least, _numpy(by_sample.amin(0)))
+        self.most = np.maximum(self.most, _numpy(by_sample.amax(0)))
         size = np.maximum(np.abs(self.least), np.abs(self.most))
         self.not_constant |= (self.most - self.least > _SAME * size) | (size == 0) | self.broken
         chosen = np.flatnonzero(~self.not_constant)
@@ -363,12 +395,18 @@ class UnitAccumulator:
             self.flat_values += _numpy(flat.sum((0, view.positions)))
 
     def merge(self, other: UnitAccumulator) -> None:
-        """Adds all that another accumulator of the same call has seen."""
+        """Adds all that another accumulator of the same call has seen.
+
+        Raises:
+            ValueError: their numbers of units differ.
+        """
         if other.fired is None:
             return
         if self.fired is None:
             self._start(len(other.fired))
         assert self.fired is not None
+        if len(self.fired) != len(other.fired):
+            raise ValueError(f"{len(other.fired)} units in one, {len(self.fired)} in the other")
         self.samples += other.samples
         self.values_per_unit += other.values_per_unit
         self.positions = other.positions
@@ -377,14 +415,17 @@ class UnitAccumulator:
         self.broken |= other.broken
         self.top = np.maximum(self.top, other.top)
         self.bottom = np.minimum(self.bottom, other.bottom)
-        self.least, self.most = np.minimum(self.least, other.least), np.maximum(self.most, other.most)
+        self.least, self.most = (
+            np.minimum(self.least, other.least),
+            np.maximum(self.most, other.most),
+        )
         apart = np.abs(self.level - other.level) > _SAME * np.abs(self.level)
+        size = np.maximum(np.abs(self.least), np.abs(self.most))
+        apart |= self.most - self.least > _SAME * size
         self.not_constant |= other.not_constant | apart
         self.level = np.where(np.isnan(self.level), other.level, self.level)
-        if self.reached is None:
-            self.reached = other.reached
-        elif other.reached is not None:
-            self.reached = self.reached | other.reached
+        self.reached_ok &= other.reached_ok
+        self._reach(other.reached)
 
     def read(self) -> Units:
         """The statistics so far.
@@ -394,7 +435,9 @@ class UnitAccumulator:
         """
         if self.fired is None:
             raise ValueError("no batch was seen")
-        reached = None if self.reached is None else float(self.reached.float().mean(dtype=torch.float64))
+        reached = (
+            None if self.reached is None else float(self.reached.float().mean(dtype=torch.float64))
+        )
         size = np.maximum(np.abs(self.least), np.abs(self.most))
         return Units(
             samples=self.samples,
@@ -422,6 +465,6 @@ def _never_negative(kind: Kind) -> bool:
     return kind.fires_above == 0.0 and kind.dead_below == 0.0 and math.isinf(kind.dead_above)
 
 
-def _numpy(tensor: Tensor) -> NDArray[np.generic]:
-    array: NDArray[np.generic] = tensor.cpu().numpy()
+def _numpy(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.cpu().numpy()
     return array

@@ -45,16 +45,14 @@ def dead_neurons(facts: ActivationFacts, *, shown: int | None = 20) -> Table:
 def _unit_row(call: CallFacts, units: Units) -> dict[str, Any]:
     rate = units.firing_rate
     quantiles = np.quantile(rate, [0, 0.25, 0.5, 0.75, 1]) if units.count else np.zeros(5)
-    mortal = call.kind not in CANNOT_DIE
+    mortal = call.kind not in CANNOT_DIE or bool(units.dead.any())
     saturated = None if units.saturated is None else int((units.saturated >= SATURATED).sum())
     row = {
         **_call_row(call),
         "units": units.count,
-        "dead": int(units.dead.sum()) if mortal or units.dead.any() else None,
-        "dead_of_total": f"{int(units.dead.sum())} / {units.count}"
-        if mortal or units.dead.any()
-        else f"n/a / {units.count}",
-        "dead_fraction": units.dead_fraction if mortal or units.dead.any() else None,
+        "dead": int(units.dead.sum()) if mortal else None,
+        "dead_of_total": f"{int(units.dead.sum()) if mortal else 'n/a'} / {units.count}",
+        "dead_fraction": _dead_fraction(call),
         "dead_indices": np.flatnonzero(units.dead).tolist(),
         "rare": int(((rate < RARE) & (units.fired > 0)).sum()) if mortal else None,
         "saturated_units": saturated,
@@ -125,8 +123,14 @@ def _moment_row(call: CallFacts) -> dict[str, Any]:
         "nan": moments.nan,
         "inf": moments.inf,
         "values": moments.count,
-        "dead_fraction": None if call.units is None else call.units.dead_fraction,
+        "dead_fraction": _dead_fraction(call),
     }
+
+
+def _dead_fraction(call: CallFacts) -> float | None:
+    if call.units is None or (call.kind in CANNOT_DIE and not call.units.dead.any()):
+        return None
+    return call.units.dead_fraction
 
 
 def layers(facts: ActivationFacts) -> Table:

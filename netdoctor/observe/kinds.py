@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,7 +35,7 @@ class Kind:
     gate: bool = False
 
 
-# Saturated: the slope is below 1 % of its steepest. tanh: 1 - y^2 < 0.01. sigmoid: y (1 - y) < 0.0025.
+# Saturated: the slope is below 1 % of its steepest: 1 - y^2 < 0.01, y (1 - y) < 0.0025.
 _TANH_FLAT = 0.99498744
 _SIGMOID_FLAT = 0.00250628
 _NEVER = float("-inf")
@@ -47,11 +49,11 @@ LEAKY_RELU = Kind("leaky_relu", dead_above=0.0)
 PRELU = Kind("prelu", dead_above=0.0)
 RRELU = Kind("rrelu", dead_above=0.0)
 HARDSWISH = Kind("hardswish", dead_above=0.0)
-# Dead where the slope is about zero below the dip: x < -4 for GELU, x < -8 for SiLU and Mish.
+# Dead where |slope| < 1e-3 below the dip: x < -3.9 for GELU, x < -9.1 for SiLU and Mish.
 GELU = Kind("gelu", dead_above=-2e-4)
-SILU = Kind("silu", dead_above=-2.7e-3)
-MISH = Kind("mish", dead_above=-2.7e-3)
-SELU = Kind("selu", dead_below=-1.7581 * 0.999)
+SILU = Kind("silu", dead_above=-1e-3)
+MISH = Kind("mish", dead_above=-1e-3)
+SELU = Kind("selu", dead_below=-1.7571)
 
 
 def elu(name: str, alpha: float) -> Kind:
@@ -66,16 +68,20 @@ def softplus(beta: float) -> Kind:
 
 def bounded(name: str, low: float, high: float) -> Kind:
     """Clipped linear functions: at the lower bound a unit of [0, high] is off, not saturated."""
+    if math.isinf(high):
+        return Kind(name, fires_above=low, dead_below=low)
     margin = 1e-6 * max(abs(low), abs(high), 1e-3)
     if low == 0:
         return Kind(name, flat=(_NEVER, high - margin))
-    return Kind(name, fires_above=low, dead_below=None, flat=(low + margin, high - margin))
+    return Kind(name, (low + high) / 2, None, flat=(low + margin, high - margin))
 
 
 RELU6 = bounded("relu6", 0.0, 6.0)
 
 
-def _argument(args: Sequence[Any], kwargs: Mapping[str, Any], at: int, name: str, default: Any) -> Any:
+def _argument(
+    args: Sequence[Any], kwargs: Mapping[str, Any], at: int, name: str, default: Any
+) -> Any:
     return args[at] if len(args) > at else kwargs.get(name, default)
 
 
@@ -107,6 +113,11 @@ def _is_zero(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0
 
 
+def _hardtanh(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Kind:
+    low = _argument(args, kwargs, 1, "min_val", -1.0)
+    return bounded("hardtanh", float(low), float(_argument(args, kwargs, 2, "max_val", 1.0)))
+
+
 def _threshold(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Kind | None:
     level = _argument(args, kwargs, 1, "threshold", None)
     value = _argument(args, kwargs, 2, "value", None)
@@ -124,9 +135,7 @@ _RESOLVERS: dict[str, Resolver] = {
     "elu": lambda a, k: elu("elu", float(_argument(a, k, 1, "alpha", 1.0))),
     "celu": lambda a, k: elu("celu", float(_argument(a, k, 1, "alpha", 1.0))),
     "softplus": lambda a, k: softplus(float(_argument(a, k, 1, "beta", 1.0))),
-    "hardtanh": lambda a, k: bounded(
-        "hardtanh", float(_argument(a, k, 1, "min_val", -1.0)), float(_argument(a, k, 2, "max_val", 1.0))
-    ),
+    "hardtanh": _hardtanh,
     "clamp": _clamp, "clip": _clamp, "clamp_min": _clamp_min, "threshold": _threshold,
     "maximum": _larger_of_two, "max": _larger_of_two, "fmax": _larger_of_two,
 }  # fmt: skip
@@ -135,8 +144,10 @@ _RESOLVERS: dict[str, Resolver] = {
 LARGER_OF_TWO = frozenset({"maximum", "max", "fmax"})
 # These are used for much besides activations: they count only behind a layer.
 NEEDS_LAYER = frozenset({"clamp", "clip", "clamp_min", *LARGER_OF_TWO})
+ACTIVATIONS = frozenset({*_BY_NAME, *_RESOLVERS})
 
 
+@lru_cache(maxsize=4096)
 def operation_name(func: Callable[..., Any]) -> str:
     """The function's name without the marks of its in-place and operator forms: `relu`, `add`."""
     name: str = getattr(func, "__name__", type(func).__name__)
@@ -155,11 +166,14 @@ def kind_of_function(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) 
 
 
 _CLASS_NAME = re.compile(
-    r"(relu6|leaky_?relu|p_?relu|gelu|silu|swish|mish|relu|hard_?sigmoid|hard_?swish|sigmoid|tanh|softplus)",
+    r"relu_?6|leaky_?relu|p_?relu|gelu|silu|hard_?swish|hard_?mish|swish|mish|relu|"
+    r"hard_?sigmoid|sigmoid|tanh|softplus",
     re.IGNORECASE,
 )
+_OTHER_CLASS_NAME = re.compile(r"log|shrink|sqrt|glu|gated|loss", re.IGNORECASE)
 _CLASS_KIND = {
     "leakyrelu": LEAKY_RELU, "prelu": PRELU, "swish": SILU, "softplus": softplus(1.0),
+    "hardmish": dataclasses.replace(HARDSWISH, name="hardmish"),
 }  # fmt: skip
 
 
@@ -186,10 +200,11 @@ def kind_of_module(module: nn.Module) -> Kind | None:
         return None
     if type(module).__module__.startswith("torch.nn."):  # Tanhshrink, LogSigmoid, Softmax, ...
         return None
-    match = _CLASS_NAME.search(type(module).__name__)
-    if match is None:
+    name = type(module).__name__
+    match = _CLASS_NAME.search(name)
+    if match is None or _OTHER_CLASS_NAME.search(name):
         return None
-    word = match.group(1).lower().replace("_", "")
+    word = match.group().lower().replace("_", "")
     return _CLASS_KIND.get(word) or _BY_NAME.get(word)
 
 

@@ -153,7 +153,7 @@ def _legend(figure: Figure) -> None:
     entries = (
         (ZERO_COLOUR, "", "exact zeros: share of all values"),
         (VALUE_COLOUR, "", "all other finite values: density over x; log axes where said"),
-        (style.ALARM, "////", "NaN and Inf: share of all values, and their number"),
+        (style.ALARM, "////", "NaN and Inf: share, and number"),
     )
     left = _MARGIN
     for colour, hatch, label in entries:
