@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -10,7 +11,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of the command line, `sys.argv` by default."""
     from netdoctor.cli.run import run
 
-    return run(sys.argv[1:] if arguments is None else arguments)
+    if arguments is not None:
+        return run(arguments)
+    code = run(sys.argv[1:])
+    gc.freeze()  # at exit the collector need not walk through all of torch once more
+    return code
 
 
 if __name__ == "__main__":

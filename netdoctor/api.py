@@ -21,6 +21,7 @@ from netdoctor.report import Report, Table
 from netdoctor.rules.core import judge
 from netdoctor.rules.selection import select_rules
 
+_LISTED = 6
 Progress = Callable[[int, int], None]
 Thresholds = Mapping[str, Mapping[str, Any]]
 
@@ -204,20 +205,24 @@ def _nothing_measured(patterns: Sequence[str], seen: Sequence[Site]) -> NothingE
             hint="`netdoctor layers MODEL` lists what ran; `netdoctor activations --all` measures "
             "every module's output.",
         )
+    calls = list(dict.fromkeys(str(site) for site in seen))
     names = sorted({name for site in seen for name in (str(site), site.path) if name})
     close = [near for each in patterns for near in get_close_matches(each, names, 3, 0.5)]
+    more = f" and {len(calls) - _LISTED} more" if len(calls) > _LISTED else ""
     return NothingExaminedError(
-        f"--layers {' '.join(patterns)} matches none of the {len(set(seen))} calls that were seen",
+        f"--layers {' '.join(patterns)} matches none of the calls that were watched "
+        f"({len(calls)} in all)",
         hint=f"Did you mean {', '.join(close)}?"
         if close
-        else "`netdoctor layers MODEL` lists them.",
+        else f"Watched were {', '.join(calls[:_LISTED])}{more}; `netdoctor layers MODEL` lists the "
+        "modules too, which `netdoctor activations --all` measures.",
     )
 
 
 def _nothing_to_judge(facts: ActivationFacts) -> NothingExaminedError:
     reasons = {each.reason for each in facts.not_examined if each.subject in _names(facts)}
     return NothingExaminedError(
-        f"none of the {len(facts.calls)} activation calls could be examined: "
+        f"no activation call could be examined ({len(facts.calls)} in all): "
         + ("; ".join(sorted(reasons)) or "none has units"),
         hint="`netdoctor activations` finds the first call with NaN or infinite values.",
     )

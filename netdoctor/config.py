@@ -15,8 +15,10 @@ import msgspec
 from netdoctor.errors import ConfigError, NetDoctorError, UsageError
 from netdoctor.report import Severity
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+_MOST = 2**31 - 1
+Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
 Device = Annotated[str, msgspec.Meta(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
 
@@ -43,28 +45,28 @@ class Format(str, Enum):
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """Every setting that a file or a flag may give; a key is the long option's name."""
 
-    weights: str | None = None
+    weights: Text | None = None
     model_arg: dict[str, Any] = {}
-    checkpoint: str | None = None
-    state_key: str | None = None
+    checkpoint: Text | None = None
+    state_key: Text | None = None
     partial: bool = False
     trust_checkpoint: bool = False
-    data: str | None = None
+    data: Text | None = None
     batches: Positive = 10
     batch_size: Positive = 32
     workers: NotNegative = 0
-    input_shape: str | None = None
+    input_shape: Text | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     resize: Positive | None = None
     crop: tuple[Positive, Positive] | None = None
     device: Device = "auto"
     seed: NotNegative = 0
-    layers: tuple[str, ...] = ()
+    layers: tuple[Text, ...] = ()
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_on: FailOn = FailOn.ERROR
-    out: str = "netdoctor-out"
+    out: Text = "netdoctor-out"
     no_plots: bool = False
     save_arrays: bool = False
     format: Format = Format.TEXT
@@ -74,6 +76,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
 
 FLAG_ONLY = frozenset({"trust-checkpoint"})
 _FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Config)}
+_PLAIN_WORDS = {
+    "array": "a list", "object": "a mapping", "str": "a text", "int": "an integer",
+    "float": "a number", "bool": "true or false", "null": "nothing", "enum value": "value",
+}  # fmt: skip
+_EXAMPLES = {
+    "mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225", "crop": "224 or 224,256",
+    "layers": "[layer1.*, fc]", "select": "[ACT, dead-layer]", "ignore": "[ACT002]",
+    "model-arg": "{num_classes: 10}", "rules": "{ACT002: {threshold: 0.6}}",
+}  # fmt: skip
 _LISTS = frozenset({"mean", "std", "crop"})
 
 
@@ -125,7 +136,10 @@ def read_file(path: Path) -> dict[str, Any]:
         message = f"cannot read the config file {path}: {error.strerror or error}"
         raise ConfigError(message, hint="check the path given to --config") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        raise ConfigError(
+            f"{path} is not valid YAML: {_yaml_problem(error)}",
+            hint="write one `key: value` a line, as configs/default.yaml does",
+        ) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -134,6 +148,13 @@ def read_file(path: Path) -> dict[str, Any]:
             hint="write one `key: value` a line, as configs/default.yaml does",
         )
     return content
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What is wrong with a YAML text, and where, on one line."""
+    mark = getattr(error, "problem_mark", None)
+    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"{getattr(error, 'problem', None) or error}{where}"
 
 
 def parse_assignments(texts: list[str], option: str) -> dict[str, Any]:
@@ -208,7 +229,7 @@ def _convert(key: str, value: Any, blame: Blame) -> Any:
     try:
         return msgspec.convert(value, _FIELDS[key].type)
     except msgspec.ValidationError as error:
-        raise blame(key, _in_words(error, value), _default_hint(key)) from error
+        raise blame(key, _in_words(error, key, value), _hint(key, value)) from error
 
 
 def _number(text: str) -> float | int | str:
@@ -220,14 +241,25 @@ def _number(text: str) -> float | int | str:
     return text
 
 
-def _in_words(error: msgspec.ValidationError, value: Any) -> str:
+def _in_words(error: msgspec.ValidationError, key: str, value: Any) -> str:
+    if value in ("", [""]):
+        return "it is empty"
     problem = re.sub(r" - at `.*`$", "", str(error)).replace("`", "")
     if "matching regex" in problem:
         problem = "Expected auto, cpu, cuda, cuda:N or mps"
+    default = _FIELDS[key].default
+    if isinstance(default, Enum):
+        problem = f"Expected {', '.join(each.value for each in type(default))}"
+    for term, word in _PLAIN_WORDS.items():
+        problem = re.sub(rf"\b{term}\b", word, problem)
     return f"{problem[:1].lower()}{problem[1:]}; it is {value!r}"
 
 
-def _default_hint(key: str) -> str:
+def _hint(key: str, value: Any) -> str:
+    if value in ("", [""]):
+        return "give it a value or leave it out; an unset shell variable is empty"
+    if key in _EXAMPLES:
+        return f"for example {_EXAMPLES[key]}"
     default = _FIELDS[key].default
     plain = default.value if isinstance(default, Enum) else default
     shown = isinstance(plain, str | int) and not isinstance(plain, bool)

@@ -70,14 +70,18 @@ def test_an_empty_file_changes_nothing(write: Any) -> None:
     [
         ("batch_size: 4", "batch_size: unknown key", "batch-size"),
         ("bacthes: 4", "bacthes: unknown key", "batches"),
-        ("batches: ten", "batches: expected int, got str; it is 'ten'", "the default is 10"),
-        ("batches: true", "batches: expected int, got bool", "default"),
-        ("batches: 0", "batches: expected int >= 1", "default"),
+        (
+            "batches: ten",
+            "batches: expected an integer, got a text; it is 'ten'",
+            "the default is 10",
+        ),
+        ("batches: true", "batches: expected an integer, got true or false", "default"),
+        ("batches: 0", "batches: expected an integer >= 1", "default"),
         ("device: gpu", "device: expected auto, cpu, cuda, cuda:N or mps; it is 'gpu'", "auto"),
-        ("fail-on: info", "fail-on: ", "error"),
-        ("mean: 0.5,x,0.5", "mean: expected float", ""),
-        ("crop: [1, 2, 3]", "crop: expected array of length 2, got 3", ""),
-        ("layers: conv1", "layers: expected array", ""),
+        ("fail-on: info", "fail-on: expected error, warning, never; it is 'info'", "error"),
+        ("mean: 0.5,x,0.5", "mean: expected a number", "0.485"),
+        ("crop: [1, 2, 3]", "crop: expected a list of length 2, got 3", "224"),
+        ("layers: conv1", "layers: expected a list", "[layer1.*, fc]"),
         ("select: [ACT, ACT009]", "select: there is no rule or family 'ACT009'", "ACT00"),
         ("rules: {dead-unit: {threshold: 1}}", "rules: there is no rule 'dead-unit'", "dead-units"),
         ("rules: {ACT002: {treshold: 1}}", "has no threshold 'treshold'", "threshold"),
@@ -85,7 +89,11 @@ def test_an_empty_file_changes_nothing(write: Any) -> None:
         ("rules: {ACT001: {min_samples: 1.5}}", "must be an integer", "32"),
         ("trust-checkpoint: true", "trust-checkpoint: a file cannot turn this on", "command line"),
         ("- batches", "holds a list", "key: value"),
-        ("a: [", "not valid YAML", ""),
+        ("a: [", "not valid YAML: ", "key: value"),
+        ("batches: 1\nseed: }", "in line 2, column 7", "key: value"),
+        ("data: ''", "data: it is empty", "leave it out"),
+        ("seed: 99999999999999999999", "seed: ", "default"),
+        ("rules: {ACT002: {threshold: .nan}}", "must be a number, not nan", "0.5"),
     ],
 )
 def test_a_wrong_file_is_told_with_its_name_the_key_and_a_way_out(
@@ -113,7 +121,7 @@ def test_lists_may_be_written_as_flags_are() -> None:
 
 
 def test_a_wrong_flag_is_a_usage_error_that_names_it() -> None:
-    with pytest.raises(UsageError, match=r"^--mean: expected float"):
+    with pytest.raises(UsageError, match=r"^--mean: expected a number"):
         merge({"mean": "a,b"})
     with pytest.raises(UsageError, match=r"^--ignore: there is no rule"):
         merge({"ignore": ["ACT9"]})
@@ -152,3 +160,16 @@ def test_a_config_is_frozen() -> None:
 
 def test_fail_on_is_a_severity_or_none() -> None:
     assert [each.severity for each in FailOn] == ["error", "warning", None]
+
+
+@pytest.mark.parametrize("key", ["checkpoint", "data", "weights", "out", "layers"])
+def test_an_empty_value_is_no_silent_default(key: str) -> None:
+    with pytest.raises(UsageError, match=f"^--{key}: it is empty") as caught:
+        merge({key: [""] if key == "layers" else ""})
+    assert "shell variable" in caught.value.hint
+
+
+def test_what_is_wrong_with_a_file_fits_on_one_line(write: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        merge({}, write("batches: [1\n"))
+    assert "\n" not in caught.value.message

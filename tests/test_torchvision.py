@@ -49,9 +49,7 @@ def test_every_model_gives_a_table_or_says_what_it_needs(
 def test_no_fresh_network_raises_an_alarm_even_if_its_freshness_is_unknown(name: str) -> None:
     loaded = load_model(name, device="cpu")
     size = SIZES.get(name, 64)
-    data = open_data(
-        None, loaded, batches=3, batch_size=32, seed=1, input_shape=f"3,{size},{size}"
-    )
+    data = open_data(None, loaded, batches=3, batch_size=32, seed=1, input_shape=f"3,{size},{size}")
     torch.manual_seed(0)
     for model in (loaded, loaded.module):  # known to be fresh, and a module that nobody knows
         for source in (data, [batch.args[0] for batch in data]):  # random input, and "real" input

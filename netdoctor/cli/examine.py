@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
     config = request.config
     with contextlib.ExitStack() as stack:
         stack.enter_context(stdout_to_stderr())
+        stack.enter_context(_arguments_hidden())
         check(request)
         progress = stack.enter_context(progress_bar(request.command, quiet=config.quiet))
         from netdoctor import api
@@ -62,6 +64,17 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
     return report.replace(settings={**report.settings, **_to_repeat(request.settings), **options})
 
 
+@contextlib.contextmanager
+def _arguments_hidden() -> Iterator[None]:
+    """A block in which user code that parses the command line finds its own defaults."""
+    before = sys.argv
+    sys.argv = before[:1]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
 def check(request: Request) -> None:
     """Everything that can be wrong with a request and be told without torch.
 
@@ -78,10 +91,15 @@ def check(request: Request) -> None:
 
 
 def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
-    """The model and the data that the settings name, on the device."""
+    """The model and the data that the settings name, on the device.
+
+    A factory's random weights depend on the seed alone.
+    """
     from netdoctor.inputs.data import open_data
+    from netdoctor.inputs.loaders import seed_everything
     from netdoctor.inputs.model import load_model
 
+    seed_everything(config.seed)
     loaded = load_model(
         model,
         weights=config.weights,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -19,13 +20,18 @@ def check_out(config: Config) -> None:
     """Refuses an --out that cannot be written, before any work is done for it.
 
     Raises:
-        UsageError: it is a file, or below one.
+        UsageError: it is a file, below one, or in a folder that is read-only.
     """
     folder = Path(config.out)
     existing = next((each for each in (folder, *folder.parents) if each.exists()), folder)
-    if not config.no_plots and existing.exists() and not existing.is_dir():
+    if config.no_plots or not existing.exists():
+        return
+    if not existing.is_dir():
         message = f"--out {config.out}: {existing} is a file, not a folder"
         raise UsageError(message, hint="name a folder, or give --no-plots")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        message = f"--out {config.out}: {existing} cannot be written to"
+        raise UsageError(message, hint="name a folder of your own, or give --no-plots")
 
 
 def finish(report: Report, config: Config, draw: Draw | None = None) -> int:

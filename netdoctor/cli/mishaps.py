@@ -42,14 +42,23 @@ def explain(error: BaseException) -> NetDoctorError:
     )
 
 
+def caused_by_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C came at a place that makes another error of it, as importing C code does."""
+    return any(isinstance(each, KeyboardInterrupt) for each in _chain(error))
+
+
 def usage_error(message: str, arguments: Sequence[str]) -> UsageError:
     """A parser's message, with the help to read."""
     command = command_of(arguments)
     if message.startswith("No such command") and "Did you mean" not in message:
         close = get_close_matches(command, _commands(), n=1)
         message += f" Did you mean {close[0]!r}?" if close else ""
+    message = message.replace("Value error, ", "")
     known = f" {command}" if command in _commands() else ""
-    return UsageError(message, hint=f"`netdoctor{known} --help` shows what there is")
+    hint = f"`netdoctor{known} --help` shows what there is"
+    if not command and any(each in _commands() for each in arguments):
+        hint = f"options stand behind the command: netdoctor COMMAND … {arguments[0]}; {hint}"
+    return UsageError(message, hint=hint)
 
 
 def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
@@ -67,8 +76,8 @@ def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
 
 
 def command_of(arguments: Sequence[str]) -> str:
-    """The command, as typed: the first argument that is no option."""
-    return next((each for each in arguments if not each.startswith("-")), "")
+    """The command, as typed: the first argument, unless that is an option."""
+    return next((each for each in arguments[:1] if not each.startswith("-")), "")
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -111,7 +120,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     while link is not None:
         yield link
-        link = link.__cause__
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

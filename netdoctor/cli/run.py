@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from netdoctor.cli.command import Job
-from netdoctor.cli.mishaps import explain, tell, usage_error
+from netdoctor.cli.mishaps import caused_by_interrupt, explain, tell, usage_error
 from netdoctor.cli.streams import pipe_safe, warnings_once
 from netdoctor.errors import ModelError
 
@@ -32,13 +32,19 @@ def _run(arguments: list[str]) -> int:
             return parsed if arguments else COULD_NOT_EXAMINE
         return _work(parsed)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted()
     except Exception as error:
+        if caused_by_interrupt(error):
+            return _interrupted()
         if "--traceback" in arguments:
             traceback.print_exception(error)
         tell(explain(error), arguments)
         return COULD_NOT_EXAMINE
+
+
+def _interrupted() -> int:
+    print("interrupted", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _work(job: Job) -> int:

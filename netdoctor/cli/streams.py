@@ -16,10 +16,16 @@ _STDOUT, _STDERR = 1, 2
 
 
 class PipeSafe:
-    """A stream that falls silent, and remembers it, once the reader has closed the pipe."""
+    """A stream that falls silent, and remembers it, once the reader has closed the pipe.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        stream: what is written to.
+        dispensable: nothing is raised when it cannot be written to for other reasons either.
+    """
+
+    def __init__(self, stream: TextIO, *, dispensable: bool = False) -> None:
         self._stream = stream
+        self._dispensable = dispensable
         self.closed_by_reader = False
 
     def __getattr__(self, name: str) -> Any:
@@ -45,7 +51,8 @@ class PipeSafe:
             self._silence()
         except OSError:
             self._silence()
-            raise
+            if not self._dispensable:
+                raise
 
     def _silence(self) -> None:
         """Sends the rest, which the interpreter flushes at exit, to nowhere."""
@@ -60,7 +67,8 @@ def pipe_safe() -> Iterator[PipeSafe]:
     """Makes stdout and stderr survive a closed pipe; yields stdout."""
     before = sys.stdout, sys.stderr
     # Python has None for a stream that was closed from the start, as under some daemons.
-    out, err = (PipeSafe(each or _nowhere()) for each in before)
+    out = PipeSafe(before[0] or _nowhere())
+    err = PipeSafe(before[1] or _nowhere(), dispensable=True)  # a full disk is no finding: not 1
     sys.stdout, sys.stderr = out, err
     try:
         yield out

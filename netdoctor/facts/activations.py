@@ -115,7 +115,8 @@ class CallFacts:
         dtype: of the output, `float32`.
         after: path of the layer whose output it was given, `fc2`; empty when unknown.
         role: where an activation stands in the network.
-        upstream: names of the activation calls that feed it.
+        upstream: names of the activation calls that feed it; empty for the model's own input,
+            where that comes without an activation between.
         moments: None when only units were asked for.
         units: None for calls that are not activations or where units make no sense.
         histogram: (B,) counts over `edges` of the finite values; None when not asked for.

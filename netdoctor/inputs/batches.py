@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from netdoctor.errors import DataError, ModelError
 from netdoctor.inputs.user_code import guarded
 
+_CHECK = (
+    "Check that the data are what the model takes, in shape and type; --traceback shows where in "
+    "the model it was."
+)
 TARGET_NAMES = ("labels", "label", "target", "targets")
 
 
@@ -49,8 +53,32 @@ class Batch:
         Raises:
             ModelError: the model raised.
         """
-        with guarded(f"The model, called with {self.describe()},", ModelError):
+        with guarded(
+            f"The model, called with {self.describe()},",
+            ModelError,
+            hint=lambda _: self._advice(model),
+        ):
             return model(*self.args, **self.kwargs)
+
+    def _advice(self, model: Callable[..., Any]) -> str:
+        """What to do when the model does not take this batch."""
+        signature = _signature(model)
+        try:
+            if signature is not None:
+                signature.bind(*self.args, **self.kwargs)
+        except TypeError:
+            names = ", ".join(signature.parameters) if signature else ""
+            return (
+                f"Its forward takes ({names}): a batch is (inputs, target), (inputs, …, target), "
+                "or a mapping whose keys are the names of those arguments."
+            )
+        given = next((each for each in _tensors(self.args) if isinstance(each, Tensor)), None)
+        weights = model.parameters() if isinstance(model, nn.Module) else ()
+        wanted = next((each.dtype for each in weights if each.is_floating_point()), None)
+        if given is not None and wanted not in (None, given.dtype):
+            types = f"The data are {_dtype(given.dtype)} and the weights {_dtype(wanted)}"
+            return f"{types}: if that is the reason, convert the data where they are made."
+        return _CHECK
 
     def describe(self) -> str:
         """The arguments in short: `float32 (32, 3, 224, 224)`."""
@@ -99,17 +127,32 @@ def _from_mapping(raw: Mapping[Any, Any], model: nn.Module | None) -> Batch:
     target = kwargs[named] if named else None
     if named and not (model is not None and _takes(model, named)):
         del kwargs[named]
+    kwargs = {name: value for name, value in kwargs.items() if _is_meant(value, name, model)}
     inputs = [value for value in kwargs.values() for _ in _tensors(value)]
     if not inputs:
         raise _not_a_batch(raw)
     return Batch((), kwargs, target, _samples(inputs[0]))
 
 
+def _is_meant(value: Any, name: str, model: nn.Module | None) -> bool:
+    """False for what only stands beside the tensors: file names and ids that nobody asks for."""
+    signature = None if model is None else _signature(model)
+    if signature is None or any(True for _ in _tensors(value)):
+        return True
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
+    return takes_all or name in signature.parameters
+
+
 def _takes(model: nn.Module, name: str) -> bool:
+    signature = _signature(model)
+    return signature is not None and name in signature.parameters
+
+
+def _signature(model: Callable[..., Any]) -> inspect.Signature | None:
     try:
-        return name in inspect.signature(model.forward).parameters
+        return inspect.signature(getattr(model, "forward", model))
     except (TypeError, ValueError):
-        return False
+        return None
 
 
 def _tensors(value: Any) -> Iterator[Any]:
@@ -156,10 +199,14 @@ def _moved(value: Any, device: torch.device | str, move: Callable[[Tensor], Tens
 
 def _brief(value: Any) -> str:
     if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+        return f"{_dtype(value.dtype)} {tuple(value.shape)}"
     if isinstance(value, (list, tuple)) and value:
         return f"{type(value).__name__} of {len(value)}, first {_brief(value[0])}"
     return type(value).__name__
+
+
+def _dtype(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _not_a_batch(raw: Any) -> DataError:

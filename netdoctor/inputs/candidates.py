@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -76,16 +76,16 @@ def vocabularies(module: nn.Module) -> list[int]:
 
 def inferred(module: nn.Module) -> Iterator[Plan]:
     """What the model's first layers suggest that it takes, the likeliest first."""
-    source = "the model's first layers"
     layers = [each for each in module.modules() if _suggests(each)][:_FIRST_LAYERS]
+    source = "the model's first layers" if layers else "a guess"
     by_layer = [list(_of_layer(layer)) for layer in layers]
     by_layer.append(list(_of_parameters(module)))
     if not layers:
         by_layer.append([Sample((3, size, size)) for size in (224, 32)] + [Sample((10,))])
     samples = list(dict.fromkeys(itertools.chain.from_iterable(by_layer)))
-    count = _required(module)
+    count = len(_required(module))
     if count <= 1:
-        yield from (Plan((sample,), source=source) for sample in samples)
+        yield from (placed((sample,), module, source) for sample in samples)
         return
     same = [(sample,) * count for sample in samples]
     likely = [each[:3] for each in by_layer if each]
@@ -93,7 +93,18 @@ def inferred(module: nn.Module) -> Iterator[Plan]:
         itertools.product(*(likely * count)[:count]), itertools.product(*[samples[:12]] * count)
     )
     for args in itertools.islice(dict.fromkeys(itertools.chain(same, mixed)), _AT_MOST):
-        yield Plan(tuple(args), source=source)
+        yield placed(args, module, source)
+
+
+def placed(samples: Sequence[Sample], module: nn.Module, source: str) -> Plan:
+    """The call of `forward` with these inputs, by keyword where it takes them in no other way."""
+    required = _required(module)
+    names = [each.name for each in required if each.kind is each.KEYWORD_ONLY]
+    positional = len(required) - len(names)
+    if not names or len(samples) != len(required):
+        return Plan(tuple(samples), source=source)
+    by_name = dict(zip(names, samples[positional:], strict=True))
+    return Plan(tuple(samples[:positional]), by_name, source)
 
 
 def _known_inputs(module: nn.Module, config: Any) -> dict[str, Sample]:
@@ -131,14 +142,14 @@ def _setting(config: Any, name: str) -> Any:
     return next((value for value in found if value is not None), None)
 
 
-def _required(module: nn.Module) -> int:
-    """How many arguments `forward` needs."""
+def _required(module: nn.Module) -> list[inspect.Parameter]:
+    """The arguments that `forward` cannot do without."""
     try:
         parameters = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError):
-        return 1
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(each.kind in positional and each.default is each.empty for each in parameters)
+        return []
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each for each in parameters if each.kind not in variable and each.default is each.empty]
 
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -150,17 +161,26 @@ _SUGGESTIVE = (
 
 
 def _suggests(layer: nn.Module) -> bool:
-    return isinstance(layer, _SUGGESTIVE) and not isinstance(
-        layer, nn.modules.linear.NonDynamicallyQuantizableLinear
-    )
+    if isinstance(layer, nn.modules.linear.NonDynamicallyQuantizableLinear):
+        return False
+    return isinstance(layer, _SUGGESTIVE) or bool(_linear_features(layer))
+
+
+def _linear_features(layer: nn.Module) -> int:
+    """The inputs of a linear layer, also of one that quantisation put in; 0 for anything else."""
+    sizes = (getattr(layer, "in_features", None), getattr(layer, "out_features", None))
+    if any(type(size) is not int for size in sizes):
+        return 0
+    wraps_another = any(isinstance(child, _SUGGESTIVE) for child in layer.children())
+    return 0 if wraps_another else int(sizes[0] or 0)
 
 
 def _of_layer(layer: nn.Module) -> Iterator[Sample]:
     if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
         yield Sample((TOKENS,), layer.num_embeddings)
         yield Sample((), layer.num_embeddings)
-    elif isinstance(layer, nn.Linear):
-        yield from _features(layer.in_features)
+    elif _linear_features(layer):
+        yield from _features(_linear_features(layer))
     elif isinstance(layer, nn.Bilinear):
         yield Sample((layer.in1_features,))
         yield Sample((layer.in2_features,))

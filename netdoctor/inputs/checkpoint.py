@@ -14,7 +14,7 @@ from netdoctor.inputs.inert_values import Opaque
 from netdoctor.inputs.loading import LoadSummary, load_into
 from netdoctor.inputs.state_dicts import Candidate, State, find_state_dicts, not_read
 from netdoctor.inputs.state_names import match_names
-from netdoctor.inputs.user_code import near_misses
+from netdoctor.inputs.user_code import kind_of, near_misses
 
 __all__ = ["LoadSummary", "State", "load_into", "read_state"]
 
@@ -71,16 +71,17 @@ def _notes(path: Path, chosen: Candidate, unread: tuple[str, ...]) -> list[str]:
 
 
 def _without_tensors(path: Path, content: Any) -> CheckpointError:
-    held = type(content).__name__
+    held = f"it holds {kind_of(content)}"
     if isinstance(content, Opaque):
         return CheckpointError(
             f"{path} holds an object of {content.origin}, in which no tensors were found.",
             hint="Save its state_dict(), or pass --trust-checkpoint if you know who made the file.",
         )
     if isinstance(content, Mapping):
-        held = f"the keys {', '.join(str(key) for key in list(content)[:_SHOWN])}"
+        keys = ", ".join(str(key) for key in list(content)[:_SHOWN])
+        held = f"it holds the keys {keys}" if content else "it is empty"
     return CheckpointError(
-        f"{path} holds no state dict: no mapping of names to tensors in it (it holds {held}).",
+        f"{path} holds no state dict: no mapping of names to tensors in it ({held}).",
         hint="Save one with torch.save(model.state_dict(), FILE).",
     )
 
@@ -96,10 +97,11 @@ def _by_key(path: Path, candidates: list[Candidate], key: str) -> Candidate:
             return fitting[0]
         if fitting:
             raise _several(path, fitting)
-    keys = [one.key or "(the top)" for one in candidates]
+    keys = [one.key for one in candidates if one.key]
+    instead = f"Pass --state-key {keys[0]}, or leave it out." if keys else "Leave it out."
     raise CheckpointError(
-        f"{path} has no state dict under {key!r}; it has them under {_listed(candidates)}.",
-        hint=near_misses(key, keys) or f"Pass --state-key {keys[0]}, or leave it out.",
+        f"{path} has no state dict under {key!r}; what it has: {_listed(candidates)}.",
+        hint=near_misses(key, keys) or instead,
     )
 
 
@@ -109,6 +111,12 @@ def _by_model(path: Path, candidates: list[Candidate], model: nn.Module | None) 
     own = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
     counted = [(match_names(one.tensors, own).matched, one) for one in candidates]
     best = max(count for count, _ in counted)
+    if best == 0:
+        raise CheckpointError(
+            f"{path} holds {len(candidates)} state dicts, none of which has a tensor of the "
+            f"model: {_listed(candidates)}.",
+            hint="It belongs to another network, or holds an optimizer's state and no weights.",
+        )
     fitting = [one for count, one in counted if count == best]
     if len(fitting) > 1:
         raise _several(path, fitting)

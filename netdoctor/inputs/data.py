@@ -20,7 +20,7 @@ from netdoctor.inputs.images import Preprocessing
 from netdoctor.inputs.loaders import seeded
 from netdoctor.inputs.sources import Source, open_source
 from netdoctor.inputs.synthetic import draw, plan_inputs
-from netdoctor.inputs.user_code import call_user, import_object, near_misses, near_paths
+from netdoctor.inputs.user_code import call_user, import_object, kind_of, near_misses, near_paths
 
 if TYPE_CHECKING:
     from netdoctor.inputs.model import LoadedModel
@@ -112,9 +112,8 @@ def open_data(
         found = _called(import_object(spec, what="data", error=DataError), spec)
         return _of_object(found, loaded, settings, spec)
     similar = near_misses(spec, ["random"]) or near_paths(Path(spec).expanduser())
-    raise DataError(
-        f"There is no data {spec}: no such file or folder.", hint=f"{similar} {_FORMS}".strip()
-    )
+    why = "it is neither a file nor a folder" if Path(spec).exists() else "no such file or folder"
+    raise DataError(f"There is no data {spec}: {why}.", hint=f"{similar} {_FORMS}".strip())
 
 
 def data_from(
@@ -221,11 +220,11 @@ def _of_object(source: Any, loaded: LoadedModel, settings: _Settings, name: str)
         source = _loader(source, chosen, settings)
     elif not isinstance(source, Iterable):
         raise DataError(
-            f"{name} is a {type(source).__name__}, which gives no batches.",
+            f"{name} is {kind_of(source)}, which gives no batches.",
             hint="Give a DataLoader, a Dataset, an iterable of batches, or a function of no "
             "arguments that returns one.",
         )
-    elif iter(source) is source:
+    elif isinstance(source, Iterator):
         source = list(itertools.islice(seeded(source, settings.seed, name), settings.batches))
     return Data(name, _batches_of(source, loaded, settings, name), notes=notes)
 
@@ -234,7 +233,12 @@ def _called(found: Any, spec: str) -> Any:
     """What a factory returns; loaders, data sets and batches as they are."""
     ready = (Tensor, np.ndarray, Dataset, Iterable)
     if isinstance(found, type) or (callable(found) and not isinstance(found, ready)):
-        return call_user(found, spec=spec, error=DataError)
+        found = call_user(found, spec=spec, error=DataError)
+        if found is None:
+            raise DataError(
+                f"{spec} returned None, which gives no batches.",
+                hint="The factory has to end with `return loader`.",
+            )
     return found
 
 
@@ -283,12 +287,13 @@ def _batches_of(
         count = 0
         with contextlib.closing(seeded(source, settings.seed, name)) as stream:
             for raw in itertools.islice(stream, settings.batches):
-                count += 1
                 batch = as_batch(raw, loaded.module, images=images)
-                yield batch.to(loaded.device, copy=in_memory)
+                count += batch.size
+                if batch.size:
+                    yield batch.to(loaded.device, copy=in_memory)
         if count == 0:
             raise DataError(
-                f"{name} gives no batch: it is empty.",
+                f"{name} gives no sample: it is empty.",
                 hint="Check its path or filter; drop_last leaves out a batch that is not full.",
             )
 

@@ -51,14 +51,19 @@ def seeded(source: Iterable[Any], seed: int, name: str) -> Generator[Any, None, 
             getattr(iterator, "_shutdown_workers", bool)()  # at once, not when it is collected
 
 
+def seed_everything(seed: int) -> None:
+    """Seeds the global random states of torch (on the CPU), numpy and Python."""
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
 class _RandomStates(contextlib.AbstractContextManager[None]):
     """Inside the block the global random states are this object's own."""
 
     def __init__(self, seed: int) -> None:
         outer = _global_states()
-        torch.default_generator.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
+        seed_everything(seed)
         self._own = _global_states()
         outer()
 
@@ -132,7 +137,8 @@ def _of_samples(
         return CollateError(
             f"Batch {count} of {name} cannot be put together, though each of its samples can be "
             f"read: {describe(exception)}",
-            hint="Check the loader's collate_fn.",
+            hint="Make tensors of the samples (a transform such as ToTensor), or check the "
+            "loader's collate_fn.",
         )
     return DataError(
         f"Batch {count} of {name} cannot be read: {describe(exception)}",

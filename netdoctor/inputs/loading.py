@@ -289,7 +289,7 @@ def _head_mismatch(module: nn.Module, summary: LoadSummary) -> str:
 
 
 def _list(shown: Iterable[str], every: Iterable[object] | None = None) -> str:
-    names = list(shown)
+    names = [repr(name)[1:-1] for name in shown]  # a file's names may hold control characters
     total = len(names if every is None else list(every))
     rest = total - min(len(names), _SHOWN)
     return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

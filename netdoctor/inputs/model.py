@@ -16,7 +16,7 @@ from netdoctor.inputs.checkpoint import load_into, read_state
 from netdoctor.inputs.images import Preprocessing
 from netdoctor.inputs.model_config import own_config
 from netdoctor.inputs.spec import check_spec, is_torchvision
-from netdoctor.inputs.user_code import call_user, guarded, import_object, near_misses
+from netdoctor.inputs.user_code import call_user, guarded, import_object, kind_of, near_misses
 
 _WRAPPERS = {
     "OptimizedModule": "_orig_mod",
@@ -206,14 +206,14 @@ def _produce(spec: str, factory: Any, model_args: Mapping[str, Any]) -> nn.Modul
         return factory
     if not callable(factory):
         raise ModelError(
-            f"{spec} is {_kind(factory)}, neither a module nor something that makes one.",
+            f"{spec} is {kind_of(factory)}, neither a network nor something that makes one.",
             hint="Name a function that returns an nn.Module, or a module class.",
         )
     _check_arguments(spec, factory, model_args)
     module = call_user(factory, spec=spec, error=ModelError, **model_args)
     if not isinstance(module, nn.Module):
         raise ModelError(
-            f"{spec} returned {_kind(module)}, not an nn.Module.", hint=_inside(module)
+            f"{spec} returned {kind_of(module)}, not an nn.Module.", hint=_inside(module)
         )
     return module
 
@@ -238,18 +238,11 @@ def _check_arguments(spec: str, factory: Any, model_args: Mapping[str, Any]) -> 
         if one.default is inspect.Parameter.empty and one.kind in named and name not in model_args
     ]
     if missing:
-        needs = "an argument" if len(missing) == 1 else "arguments"
+        needs = "an argument that was" if len(missing) == 1 else "arguments that were"
         raise ModelError(
-            f"{spec} needs {needs} that was not given: {', '.join(missing)}.",
+            f"{spec} needs {needs} not given: {', '.join(missing)}.",
             hint=f"Pass {' '.join(f'--model-arg {name}=VALUE' for name in missing)}.",
         )
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    name = type(value).__name__
-    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _inside(value: Any) -> str:

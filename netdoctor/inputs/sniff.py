@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from netdoctor.errors import CheckpointError
-from netdoctor.inputs.user_code import near_paths
+from netdoctor.inputs.user_code import is_web_address, near_paths
 
 Kind = Literal["zip", "legacy", "safetensors", "index"]
 
@@ -38,6 +38,7 @@ _MAGIC = (
     (0, b"GGUF", "a GGUF file (llama.cpp)"),
     (0, b"\x93NUMPY", "a NumPy array (.npy)"),
 )
+_GET_AGAIN = "The copy, the download or the save was cut short: get the file again."
 _HINTS = {
     _PICTURE: "Images go to --data; --checkpoint takes weights.",
     _ARCHIVE: "Unpack it first, and give the checkpoint inside it.",
@@ -55,7 +56,7 @@ def sniff(path: Path) -> Kind:
         head = file.read(_HEAD)
     if size == 0:
         hint = "It was never written, or its writer was stopped: save it again."
-        raise _refusal(path, "is empty", hint)
+        raise _unfinished(path, "is empty", hint)
     if head.startswith(_LFS):
         raise _pointer(path, head)
     if head.startswith(b"PK\x03\x04"):
@@ -90,6 +91,8 @@ def _size(path: Path) -> int:
                 return found.st_size
     except FileNotFoundError:
         hint = near_paths(path) or "Check the path; it is relative to the working directory."
+        if is_web_address(str(path)):
+            hint = "It is a web address: download the file first, and give its path."
         raise CheckpointError(f"There is no checkpoint {path}.", hint=hint) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(
@@ -109,7 +112,11 @@ def _in_folder(folder: Path) -> str:
 
 def _refusal(path: Path, what: str, hint: str = "") -> CheckpointError:
     hint = hint or "Give a file that torch.save or safetensors wrote."
-    return CheckpointError(f"{path} {what}.", hint=f"{hint} {freshly_written(path)}".rstrip())
+    return CheckpointError(f"{path} {what}.", hint=hint)
+
+
+def _unfinished(path: Path, what: str, hint: str = _GET_AGAIN) -> CheckpointError:
+    return _refusal(path, what, f"{hint} {freshly_written(path)}".rstrip())
 
 
 def _pointer(path: Path, head: bytes) -> CheckpointError:
@@ -133,11 +140,8 @@ def _zip(path: Path) -> Kind:
         with zipfile.ZipFile(path) as archive:
             tops = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        raise _refusal(
-            path,
-            "is truncated: its zip archive has no directory at the end",
-            "The copy, the download or the save was cut short: get the file again.",
-        ) from None
+        what = "is truncated: its zip archive has no directory at the end"
+        raise _unfinished(path, what) from None
     names = [name.partition("/")[2] for name in tops]
     if "constants.pkl" in names or any(name.startswith("code/") for name in names):
         raise _refusal(
@@ -159,11 +163,7 @@ def _is_safetensors(path: Path, head: bytes, size: int) -> bool:
     if head[8:9] != b"{" or length > max(_LARGEST_SAFETENSORS_HEADER, size):
         return False
     if length + 8 > size:
-        raise _refusal(
-            path,
-            "is a truncated safetensors file: it ends inside its header",
-            "The copy, the download or the save was cut short: get the file again.",
-        )
+        raise _unfinished(path, "is a truncated safetensors file: it ends inside its header")
     return True
 
 
@@ -190,7 +190,8 @@ def _refuse_page_or_text(path: Path, head: bytes) -> None:
     if len(text.encode()) >= len(head) - 3 and all(c.isprintable() or c.isspace() for c in text):
         first = json.dumps(text.strip().split("\n")[0][:60], ensure_ascii=False)
         raise _refusal(path, f"is a text file (it begins with {first}), not a checkpoint")
-    raise _refusal(path, f"is no checkpoint in a known format (it begins with {head[:8]!r})")
+    what = f"is no checkpoint in a known format (it begins with {head[:8]!r})"
+    raise _unfinished(path, what, "Give a file that torch.save or safetensors wrote.")
 
 
 def _looks_like_onnx(head: bytes) -> bool:

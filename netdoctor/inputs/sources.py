@@ -175,6 +175,8 @@ def _sizes(
     """Short side and centre crop: as asked, as the weights say, else as the model's input size."""
     whole = (base.resize, base.resize) if base.resize else None
     crop = _pair(wishes.crop) or base.crop or whole or target
+    if crop is None and wishes.resize is not None:
+        crop = (wishes.resize, wishes.resize)
     if crop is None:
         crop = (size[1], size[0]) if min(size) < 224 else (224, 224)
     if wishes.resize is not None:

@@ -43,6 +43,8 @@ def _check_name(name: str) -> None:
             f"{name} is a file of weights, and weights need the network that they belong to.",
             hint=f"Name the network first: MODEL --checkpoint {name}",
         )
+    if name and Path(f"{name}.py").is_file():
+        import_object(f"{name}.py", what="model", error=ModelError)  # tells what to add
     hint = near_misses(name.lower(), torchvision_names())
     if importlib.util.find_spec("torchvision") is None:
         hint = "torchvision is not installed: pip install torchvision."

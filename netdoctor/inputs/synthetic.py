@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from netdoctor.errors import ModelError, UsageError
 from netdoctor.inputs.batches import Batch
-from netdoctor.inputs.candidates import Plan, Sample, configured, inferred, vocabularies
+from netdoctor.inputs.candidates import Plan, Sample, configured, inferred, placed, vocabularies
 from netdoctor.inputs.user_code import describe
 from netdoctor.observe.preserve import preserved
 
@@ -31,13 +33,20 @@ def plan_inputs(loaded: LoadedModel, input_shape: str | None = None) -> Plan:
 
     Raises:
         UsageError: `input_shape` is malformed.
-        ModelError: the model raises for everything that it could take.
+        ModelError: the model raises for everything that it could take, or takes its own shape
+            from the first input.
     """
     if input_shape is not None:
-        return Plan(parse_input_shape(input_shape, loaded.module), source="--input-shape")
+        return placed(parse_input_shape(input_shape, loaded.module), loaded.module, "--input-shape")
     if loaded.input_shapes:
         samples = tuple(Sample(tuple(shape)) for shape in loaded.input_shapes)
         return Plan(samples, source=f"known for {loaded.name}")
+    if any(is_lazy(each) for each in (*loaded.module.parameters(), *loaded.module.buffers())):
+        raise ModelError(
+            f"{loaded.name} has lazy layers, to which the first input gives their size: no input "
+            "can be made up for them.",
+            hint=_GIVE_IT,
+        )
     return _first_that_runs(loaded)
 
 
@@ -73,12 +82,21 @@ def _first_that_runs(loaded: LoadedModel) -> Plan:
                 return plan
     if not failures:
         raise ModelError(f"It is not clear what {loaded.name} takes as input.", hint=_GIVE_IT)
-    plan, failure = failures[0]
-    raise ModelError(
-        f"{loaded.name} raised for each of {len(failures)} random inputs; for {plan} it raised "
+    raise _of_failures(loaded.name, failures) from failures[0][1]
+
+
+def _of_failures(name: str, failures: Sequence[tuple[Plan, Exception]]) -> ModelError:
+    (plan, failure), count = failures[0], len(failures)
+    if count > 1 and len({(type(each), str(each)) for _, each in failures}) == 1:
+        return ModelError(
+            f"{name} raised {describe(failure)}, and the same for each of {count} random inputs",
+            hint=f"The shape is hardly the reason: fix the error there. Else: {_GIVE_IT}",
+        )
+    return ModelError(
+        f"{name} raised for each of {count} random inputs; for {plan} it raised "
         f"{describe(failure)}",
         hint=_GIVE_IT,
-    ) from failure
+    )
 
 
 def _try(plan: Plan, loaded: LoadedModel, generator: torch.Generator) -> None:

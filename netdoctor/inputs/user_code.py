@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import re
 import sys
 import sysconfig
 import traceback
@@ -39,12 +40,30 @@ def import_object(spec: str, *, what: str, error: type[NetDoctorError]) -> Any:
     Raises:
         NetDoctorError: of the kind `error`; nothing is found there, or importing it fails.
     """
+    if is_web_address(spec):
+        raise error(
+            f"The {what} {spec} is a web address, which netdoctor does not fetch.",
+            hint="Download it first, and give the path of the file.",
+        )
     location, colon, attribute = spec.rpartition(":")
-    if not colon or not location or not attribute:
+    if colon and not location:
+        raise error(
+            f"The {what} {spec} does not say which module or file it is in.",
+            hint=f"Put it before the colon: my_module{spec} or path/to/file.py{spec}",
+        )
+    if not colon or not attribute:
         raise _without_attribute(spec.rstrip(":"), what, error)
     _make_importable(Path.cwd())
     if location.endswith(".py"):
         module = _import_file(Path(location), spec, what, error)
+    elif "/" in location:
+        meant = f"{location}.py"
+        raise error(
+            f"The {what} {spec} was not found: {location} is a path that does not end in .py.",
+            hint=f"Did you mean {meant}:{attribute}?"
+            if Path(meant).is_file()
+            else "Give path/to/file.py:name.",
+        )
     else:
         module = _import_module(location, spec, what, error)
     return _attribute(module, attribute, spec, what, error)
@@ -66,8 +85,19 @@ def call_user(
         return function(*args, **kwargs)
 
 
+def _fix_it(exception: BaseException) -> str:
+    if isinstance(exception, SystemExit):
+        return "Put what ends the program behind `if __name__ == '__main__':`."
+    if isinstance(exception, ModuleNotFoundError) and exception.name:
+        where = f"for the Python that runs netdoctor ({sys.executable})"
+        return f"Install {exception.name} {where}, or run from the folder that holds it."
+    return "Fix the error there; --traceback shows the whole way to it."
+
+
 @contextlib.contextmanager
-def guarded(subject: str, error: type[NetDoctorError]) -> Iterator[None]:
+def guarded(
+    subject: str, error: type[NetDoctorError], *, hint: Callable[[BaseException], str] = _fix_it
+) -> Iterator[None]:
     """Turns what user code raises inside the block into `error`.
 
     Ctrl-C and a lack of memory pass: they are nobody's fault there.
@@ -75,6 +105,7 @@ def guarded(subject: str, error: type[NetDoctorError]) -> Iterator[None]:
     Args:
         subject: what the message says raised, `my_module:factory`.
         error: the kind of error to raise.
+        hint: says what to do about what was raised.
     """
     try:
         yield
@@ -83,10 +114,7 @@ def guarded(subject: str, error: type[NetDoctorError]) -> Iterator[None]:
     except (Exception, SystemExit) as exception:
         if type(exception).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
             raise
-        raise error(
-            f"{subject} raised {describe(exception)}",
-            hint="Fix the error there; --traceback shows the whole way to it.",
-        ) from exception
+        raise error(f"{subject} raised {describe(exception)}", hint=hint(exception)) from exception
 
 
 def describe(exception: BaseException) -> str:
@@ -98,6 +126,21 @@ def describe(exception: BaseException) -> str:
         text = f"{name}: {exception}" if str(exception) else name
     where = _users_frame(exception)
     return f"{text} (at {where})" if where else text
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, with its article: `an int`, `the class Net`, `a Python module`, `None`."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = "Python module" if isinstance(value, ModuleType) else type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def is_web_address(text: str) -> bool:
+    """Whether it is the address of something on a server, `https://…` or `s3://…`."""
+    return re.match(r"[a-z][a-z0-9+.-]+:/", text, re.IGNORECASE) is not None
 
 
 def near_misses(name: str, known: Iterable[str]) -> str:
@@ -112,7 +155,7 @@ def near_paths(path: Path) -> str:
     while not parent.is_dir() and parent != parent.parent:
         path, parent = parent, parent.parent
     try:
-        beside = [entry.name for entry in parent.iterdir()]
+        beside = [entry.name for entry in parent.iterdir() if entry != path]
     except OSError:
         return ""
     close = difflib.get_close_matches(path.name, beside, n=3, cutoff=0.6)

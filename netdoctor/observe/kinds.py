@@ -21,7 +21,8 @@ class Kind:
         fires_above: a unit fires where its output is greater than this.
         dead_below: a unit whose output never exceeds this is dead, given `dead_above`; None for
             functions whose slope vanishes nowhere below.
-        dead_above: and its output never falls below this (GELU and SiLU dip before they rise).
+        dead_above: and its output never falls below this (GELU and SiLU dip before they rise),
+            nor is it zero for an input that is not negative (they are steep there).
         flat: outputs below the first or above the second value count as saturated; None for
             functions without an upper bound.
         gate: whether the function is used as a gate when it multiplies another signal.
@@ -72,8 +73,8 @@ def bounded(name: str, low: float, high: float) -> Kind:
         return Kind(name, fires_above=low, dead_below=low)
     margin = 1e-6 * max(abs(low), abs(high), 1e-3)
     if low == 0:
-        return Kind(name, flat=(_NEVER, high - margin))
-    return Kind(name, (low + high) / 2, None, flat=(low + margin, high - margin))
+        return Kind(name, flat=(_NEVER, high - margin), gate=True)
+    return Kind(name, (low + high) / 2, None, flat=(low + margin, high - margin), gate=True)
 
 
 RELU6 = bounded("relu6", 0.0, 6.0)

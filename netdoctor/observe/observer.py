@@ -26,6 +26,7 @@ from netdoctor.observe.seen import Call, Observation, Watch
 from netdoctor.observe.tracing import MULTIPLICATIONS, Trace, Traces, tensors_in, trace_operation
 
 _UNSEEN = Trace()
+_MODEL_INPUT = Trace(calls=frozenset({""}))
 _HOPS = 3  # activations between a signal and the gate that is computed from it
 _PROPERTIES = {"T": "t", "mT": "transpose", "data": "detach"}
 
@@ -121,7 +122,7 @@ class Observer(TorchFunctionMode):
         self.model_inputs = {id(each) for each in given}
         for each in given:
             if id(each) not in self.parameters:
-                self.traces.set(each, _UNSEEN)
+                self.traces.set(each, _MODEL_INPUT)
 
     def _leave(self, frame: _Frame) -> bool:
         if self.stack and self.stack[-1] is frame:

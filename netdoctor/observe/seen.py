@@ -75,7 +75,7 @@ class Observation:
         passes: forward passes that ended.
         roles: by call, where an activation stands; filled in at the end of each pass.
         after: by call, the path of the layer whose output an activation was given.
-        upstream: by call, the activation calls that feed it.
+        upstream: by call, the activation calls that feed it, and `""` for the model's own input.
     """
 
     def __init__(self, model: nn.Module) -> None:

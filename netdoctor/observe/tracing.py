@@ -23,7 +23,7 @@ class Trace:
         layer: path of the layer (convolution, linear, norm) that last shaped it.
         calls: activation calls that reach it without a weighted layer between.
         fed_by: activation calls that fed the weighted layers behind it.
-        copy_of: activation calls of which it is only a rescaled, reshaped or cut copy.
+        copy_of: activation calls of which it is only a copy: reshaped, cut, changed value by value.
         whole: whether it holds all units of that layer, not cut, rescaled or activated since.
     """
 
@@ -73,7 +73,7 @@ _CHANNEL_NORMS = frozenset({"batch_norm", "instance_norm", "group_norm", "local_
 _FEATURE_NORMS = frozenset({"layer_norm", "rms_norm"})
 _NORMS = _CHANNEL_NORMS | _FEATURE_NORMS
 _PRODUCTS = frozenset({"matmul", "mm", "bmm", "baddbmm", "einsum", "rmatmul"})
-MULTIPLICATIONS = frozenset({"mul", "rmul", "imul", "multiply", "addcmul", *_PRODUCTS})
+MULTIPLICATIONS = frozenset({"mul", "rmul", "imul", "multiply", "addcmul", "lerp", *_PRODUCTS})
 _CUTS = frozenset(
     {"getitem", "chunk", "split", "tensor_split", "unbind", "select", "narrow", "index"}
 )
@@ -88,7 +88,12 @@ _ADDITIONS = frozenset({"add", "radd", "iadd"})
 _RESCALINGS = frozenset(
     {"neg", "mul", "rmul", "imul", "div", "truediv", "itruediv", "sub", "rsub", "isub"}
 )
-_COPIES = _SAME_VALUES | _CUTS | _ADDITIONS | _RESCALINGS
+_POINTWISE = frozenset(
+    {"pow", "rpow", "square", "sqrt", "rsqrt", "reciprocal", "rdiv", "rtruediv", "exp", "expm1",
+     "log", "log1p", "log2", "abs", "clamp", "clip", "clamp_min", "clamp_max", "round", "floor",
+     "gt", "ge", "lt", "le", "logit", "masked_fill", "nan_to_num"}
+)  # fmt: skip
+_COPIES = _SAME_VALUES | _CUTS | _ADDITIONS | _RESCALINGS | _POINTWISE
 _WHOLE = _SAME_VALUES | _ADDITIONS | frozenset(
     {"cat", "concat", "mean", "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d",
      "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
@@ -103,6 +108,8 @@ _NEW = frozenset(
     {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "new_zeros",
      "new_ones", "new_full", "new_empty", "new_tensor"}
 )  # fmt: skip
+# Of their second argument they take only the shape or type.
+_LIKE = frozenset({"expand_as", "view_as", "reshape_as", "type_as"})
 _PLAIN = frozenset({int, float, bool, str, type(None), slice, type(...), dtype, device, Size})
 _DEPTH = 8  # containers within containers that are looked into
 
@@ -154,6 +161,8 @@ def trace_operation(
         output: what it returned.
         path: the module in whose forward it ran.
     """
+    if name in _LIKE:
+        inputs = inputs[:1]
     known = [(each, trace) for each in inputs if (trace := traces.get(each)) is not None]
     weighted = _has_weight(name, inputs, known)
     if not (known or weighted) or name in _NEW:

@@ -89,7 +89,7 @@ def name_capacity(width: float, size: float) -> int:
 
 def fold(name: str, width: int) -> list[str]:
     """The whole printable name in lines of at most `width` characters, cut after . / or #."""
-    rest, lines = printable(name), []
+    rest, lines = printable(name).replace("\n", "\\n"), []
     while len(rest) > width:
         cut = max(rest.rfind(mark, width // 2, width) for mark in "./_") + 1
         lines.append(rest[: cut or width])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -29,10 +30,11 @@ def dead_layer(
     path, what lies behind it can only learn its biases.
 
     False alarm: a layer of fewer than `min_units` units may be born dead by chance, so it is not
-    judged on random input or fresh weights; nor are gates (squeeze-and-excitation, attention,
-    LSTM) and what only feeds a gate. Fewer than `min_samples` samples prove nothing.
-    A layer that is silent only because everything before it is constant is put down to the first
-    one that is.
+    judged on random input or fresh weights, nor, where it is unknown whether the weights are
+    trained, if it is an output or if another path leads round it. What only feeds a gate
+    (squeeze-and-excitation, attention, LSTM) is left out. Fewer than `min_samples` samples prove
+    nothing. A layer that is silent only because everything before it is constant is put down to
+    the first one that is.
 
     Remedy: look at the layer in front (its bias, its weights, the learning rate that made them).
     Lower the learning rate or warm it up, start again from a checkpoint before the collapse, use
@@ -40,6 +42,12 @@ def dead_layer(
 
     Source: Lu et al. 2019, "Dying ReLU and initialization"; thresholds: house heuristic.
     """
+    yield from _by_layer(facts, _dead_layers(facts, threshold, min_samples, min_units))
+
+
+def _dead_layers(
+    facts: ActivationFacts, threshold: float, min_samples: int, min_units: int
+) -> Iterator[Hit | Skip]:
     behind = _consequences(facts)
     for call, units in _judged(facts):
         subject = str(call.site)
@@ -49,7 +57,7 @@ def dead_layer(
             continue
         if units.samples < min_samples:
             yield _too_few(units, min_samples, subject)
-        elif (facts.synthetic or facts.fresh) and units.count < min_units:
+        elif units.count < min_units and _by_chance(facts, call):
             yield Skip(f"{units.count} units may be silent by chance", subject)
         else:
             follows = [name for name, cause in behind.items() if cause == subject]
@@ -82,8 +90,8 @@ def dead_units(
     Where it is unknown whether the weights are trained, dead units must also outnumber the units
     that always fire by more than chance: a random layer makes as many of the one as of the other.
     Random input does not show what a trained unit answers to,
-    and fewer than `min_samples` samples miss the units for rare inputs: neither is judged. Gates,
-    the output, and layers that follow a dead one are left out.
+    and fewer than `min_samples` samples miss the units for rare inputs: neither is judged. What
+    only feeds a gate, the output, and layers that follow a dead one are left out.
 
     Remedy: lower the learning rate, check for a large negative bias, use He initialisation or a
     leaky activation; if it was pruned on purpose, ignore the rule for this model.
@@ -97,6 +105,12 @@ def dead_units(
     if facts.synthetic:
         yield Skip("the input is random: it does not show what a trained unit answers to")
         return
+    yield from _by_layer(facts, _partly_dead(facts, threshold, error_at, min_samples))
+
+
+def _partly_dead(
+    facts: ActivationFacts, threshold: float, error_at: float, min_samples: int
+) -> Iterator[Hit | Skip]:
     behind = _consequences(facts)
     for call, units in _judged(facts):
         subject = str(call.site)
@@ -146,9 +160,15 @@ def saturated_units(
 
     Source: Glorot and Bengio 2010, section 3; thresholds: house heuristic.
     """
+    yield from _by_layer(facts, _saturated(facts, threshold, unit_share, min_samples))
+
+
+def _saturated(
+    facts: ActivationFacts, threshold: float, unit_share: float, min_samples: int
+) -> Iterator[Hit | Skip]:
     behind = _consequences(facts)
     for call, units in _judged(facts):
-        if units.saturated is None or call.role == "output" or str(call.site) in behind:
+        if units.saturated is None or call.role != "hidden" or str(call.site) in behind:
             continue
         share = float((units.saturated >= unit_share).mean())
         if share < threshold:
@@ -173,10 +193,41 @@ def saturated_units(
 
 
 def _judged(facts: ActivationFacts) -> Iterator[tuple[CallFacts, Units]]:
-    """The calls whose units can be judged: no gates, nothing that was not measured."""
+    """The calls whose units can be judged: nothing before a gate, nothing not measured."""
     for call in facts.calls:
-        if call.units is not None and call.units.count and call.role not in ("gate", "gate-input"):
+        if call.units is not None and call.units.count and call.role != "gate-input":
             yield call, call.units
+
+
+def _by_layer(facts: ActivationFacts, outcomes: Iterable[Hit | Skip]) -> Iterator[Hit | Skip]:
+    """The outcomes, but one hit for all calls behind the same layer, as a loop over time makes."""
+    layers = {str(call.site): (call.site.name, call.after) for call in facts.calls if call.after}
+    groups: dict[object, list[Hit]] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Skip):
+            yield outcome
+        else:
+            groups.setdefault(layers.get(outcome.subject, outcome.subject), []).append(outcome)
+    for first, *later in groups.values():
+        if later:
+            again = {**first.evidence, "again": [hit.subject for hit in later]}
+            message = f"{first.message}; the same in {len(later)} later call(s) behind it"
+            first = dataclasses.replace(first, message=message, evidence=again)
+        yield first
+
+
+def _by_chance(facts: ActivationFacts, call: CallFacts) -> bool:
+    """Whether a few units that are all silent may be no fault."""
+    if facts.synthetic or facts.fresh is not None:
+        return facts.synthetic or bool(facts.fresh)
+    return call.role == "output" or _bypassed(facts, str(call.site))
+
+
+def _bypassed(facts: ActivationFacts, name: str) -> bool:
+    """Whether all that this call feeds is also fed by something else that varies."""
+    constant = {str(call.site) for call in facts.calls if _silent(call.units)} | {name}
+    takers = [call.upstream for call in facts.calls if name in call.upstream]
+    return bool(takers) and all(set(upstream) - constant for upstream in takers)
 
 
 def _consequences(facts: ActivationFacts) -> dict[str, str]:

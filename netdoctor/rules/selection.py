@@ -87,7 +87,7 @@ def _check_value(rule: Rule, threshold: str, value: Any) -> Any:
     default = rule.thresholds[threshold]
     if isinstance(default, float) and type(value) is int:
         return float(value)
-    if type(value) is not type(default):
+    if type(value) is not type(default) or value != value:
         raise UsageError(
             f"{rule.code}.{threshold} must be {_article(default)}, not {value!r}",
             hint=f"its default is {default!r}",

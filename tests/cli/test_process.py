@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from netdoctor.cli.examine import open_inputs
+from netdoctor.config import Config
+
 MODELS = """
+import argparse
 import os
 import time
 import torch
@@ -41,6 +45,9 @@ def talkative():
     os.system("echo hello from its child")
     return healthy()
 
+def random():
+    return Net()
+
 def nan():
     net = healthy()
     net.first.weight.data[0, 0] = float("nan")
@@ -53,6 +60,10 @@ class Odd(nn.Module):
 
     def forward(self, x):
         return self.parts["[red]x/ / y"](x - 1000.0) + x
+
+def parses():
+    argparse.ArgumentParser().parse_args()
+    return healthy()
 
 def exits():
     raise SystemExit(0)
@@ -222,3 +233,28 @@ def test_streams_that_cannot_be_written(
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_error_that_cannot_be_written_is_still_no_finding(folder: Path) -> None:
+    command = [sys.executable, "-m", "netdoctor", "deadneurons", "nope"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=folder, env=environment(), stderr=full, timeout=120)
+    assert done.returncode == 2
+
+
+def test_a_factorys_random_weights_depend_on_the_seed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    spec = f"{folder / 'models.py'}:random"
+
+    def weight(seed: int) -> list[float]:
+        loaded, _ = open_inputs(spec, Config(seed=seed, device="cpu"))
+        return loaded.module.get_parameter("first.weight").flatten().tolist()
+
+    assert weight(1) == weight(1) != weight(2)
+
+
+def test_a_factory_that_parses_arguments_finds_its_own_defaults(folder: Path) -> None:
+    done = run(folder, "layers", "models:parses")
+    assert (done.returncode, done.stderr) == (0, "")

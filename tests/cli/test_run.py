@@ -245,3 +245,37 @@ def test_the_options_reach_the_examination(netdoctor: CommandLine) -> None:
         "ignore": ("dead-units",), "thresholds": {"ACT001": {"min_samples": 5}},
         "per_position": True, "progress": None,
     }  # fmt: skip
+
+
+def test_an_option_in_front_of_the_command_is_told_where_it_belongs(
+    netdoctor: CommandLine,
+) -> None:
+    outcome = netdoctor("--format", "json", *RUN)
+    assert outcome.code == 2
+    assert json.loads(outcome.out)["command"] == ""
+    assert "behind the command" in error_of(outcome.out)["hint"]
+
+
+def test_a_wrong_choice_is_told_with_the_choices(netdoctor: CommandLine) -> None:
+    outcome = netdoctor(*RUN, "--format", "xml")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: Invalid value for '--format': 'xml' is not one of 'text'")
+
+
+def test_a_folder_that_is_read_only_is_told_before_any_work(
+    netdoctor: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "net.py").write_text("raise AssertionError('work began')\n")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    outcome = netdoctor("deadneurons", "net.py:make", "--out", "pictures")
+    assert outcome.code == 2
+    assert "cannot be written to" in outcome.err
+    assert "--no-plots" in outcome.err
+
+
+def test_an_interrupt_that_became_another_error_is_still_130(netdoctor: CommandLine) -> None:
+    error = ImportError("initialization failed")
+    error.__cause__ = KeyboardInterrupt()
+    netdoctor.fail(error)
+    outcome = netdoctor(*RUN)
+    assert (outcome.code, outcome.out, outcome.err) == (130, "", "interrupted\n")

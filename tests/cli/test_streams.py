@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
+from typing import TextIO, cast
 
 import pytest
 
 from netdoctor.cli.progress import progress_bar
-from netdoctor.cli.streams import stdout_to_stderr, terminal, warnings_once
+from netdoctor.cli.streams import PipeSafe, stdout_to_stderr, terminal, warnings_once
 
 
 class FakeTerminal:
@@ -119,3 +121,25 @@ def test_warnings_keep_their_filters() -> None:
     with warnings_once():
         pass
     assert list(warnings.filters) == before
+
+
+class FullDisk:
+    """A stream on which nothing can be written."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        self.write("")
+
+    def fileno(self) -> int:
+        raise OSError(errno.EBADF, "no descriptor")
+
+
+def test_a_log_on_a_full_disk_stops_nothing_but_a_report_does() -> None:
+    log = PipeSafe(cast(TextIO, FullDisk()), dispensable=True)
+    assert log.write("progress") == len("progress")
+    log.flush()
+    assert not log.closed_by_reader
+    with pytest.raises(OSError, match="No space left"):
+        PipeSafe(cast(TextIO, FullDisk())).write("report")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import namedtuple
 from typing import Any
 
@@ -117,3 +118,40 @@ def test_a_model_that_raises_is_a_model_error_with_the_input_and_the_users_line(
         as_batch((X, Y)).call(Wrong())
     assert "float32 (4, 3)" in caught.value.message
     assert "test_batches.py" in caught.value.message
+
+
+class TakesX(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+def test_names_beside_the_tensors_stay_out_of_a_model_that_asks_for_none() -> None:
+    raw = {"x": X, "path": ["a.jpg"] * 4, "label": Y}
+    assert set(as_batch(raw, TakesX()).kwargs) == {"x"}
+    assert set(as_batch(raw).kwargs) == {"x", "path"}
+
+    class TakesAll(nn.Module):
+        def forward(self, **inputs: Any) -> Any:
+            return inputs
+
+    assert set(as_batch(raw, TakesAll()).kwargs) == {"x", "path"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "advice"),
+    [
+        ({"image": X}, r"forward takes \(x\)"),
+        ((X, X, Y), r"forward takes \(x\)"),
+        (X.double(), "data are float64 and the weights float32"),
+        (torch.zeros(4, 3, dtype=torch.uint8), "data are uint8 and the weights float32"),
+        (torch.zeros(4, 5), "in shape and type"),
+    ],
+)
+def test_a_batch_that_the_model_refuses_is_told_what_to_do(raw: Any, advice: str) -> None:
+    net = TakesX()
+    with pytest.raises(ModelError) as caught:
+        as_batch(raw, net).call(net)
+    assert re.search(advice, caught.value.hint)

@@ -294,3 +294,40 @@ def test_a_damaged_archive_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be read") as caught:
         read_state(path)
     assert "damaged" in caught.value.hint
+
+
+def test_state_dicts_of_which_none_fits_are_no_choice(tmp_path: Path) -> None:
+    net = _net()
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.zeros(2, 3, 3, 3)).sum().backward()
+    optimizer.step()
+    path = _save(tmp_path, {"optimizer": optimizer.state_dict()})
+    with pytest.raises(CheckpointError, match="none of which has a tensor of the model") as caught:
+        read_state(path, model=net)
+    assert "--state-key" not in caught.value.hint
+
+
+def test_a_key_for_a_file_with_one_state_dict_at_the_top(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="under 'ema'") as caught:
+        read_state(_save(tmp_path, _net().state_dict()), state_key="ema")
+    assert caught.value.hint == "Leave it out."
+
+
+@pytest.mark.parametrize(("content", "held"), [({}, "it is empty"), ([1], "it holds a list")])
+def test_a_file_without_tensors_says_what_it_holds(tmp_path: Path, content: Any, held: str) -> None:
+    with pytest.raises(CheckpointError, match=held):
+        read_state(_save(tmp_path, content))
+
+
+def test_a_name_in_a_file_cannot_write_lines_of_its_own(tmp_path: Path) -> None:
+    net = _net()
+    state = {**net.state_dict(), "x\nhint: all is well\x1b[2K": torch.zeros(1)}
+    with pytest.raises(CheckpointError, match="unknown to the model") as caught:
+        load_into(net, read_state(_save(tmp_path, state)))
+    assert caught.value.message.isprintable()
+
+
+def test_a_web_address_is_no_checkpoint() -> None:
+    with pytest.raises(CheckpointError) as caught:
+        read_state(Path("https://example.com/best.pt"))
+    assert "web address" in caught.value.hint

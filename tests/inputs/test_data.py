@@ -432,3 +432,46 @@ def test_workers_load_a_folder(tree: Path) -> None:
 def test_impossible_numbers(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError):
         open_data(None, NET, **wrong)
+
+
+def test_batches_without_samples_are_passed_over() -> None:
+    empty = torch.zeros(0, 1)
+    assert [batch.size for batch in data_from([empty, X[:4], empty], NET)] == [4]
+    with pytest.raises(DataError, match="gives no sample"):
+        list(data_from([empty], NET))
+
+
+def test_a_web_address_and_a_device_are_no_data() -> None:
+    with pytest.raises(DataError, match="web address") as caught:
+        open_data("https://example.com/x.png", NET)
+    assert "Download it" in caught.value.hint
+    with pytest.raises(DataError, match="neither a file nor a folder") as caught:
+        open_data("/dev/null", NET)
+    assert "/dev/null" not in caught.value.hint
+
+
+def test_a_factory_without_a_return_is_told(tmp_path: Path) -> None:
+    (tmp_path / "forgetful.py").write_text("def make():\n    pass\n")
+    with pytest.raises(DataError, match="returned None") as caught:
+        open_data(f"{tmp_path}/forgetful.py:make", NET)
+    assert "return loader" in caught.value.hint
+
+
+def test_resize_alone_also_crops_where_the_models_size_is_not_known(tree: Path) -> None:
+    data = open_data(str(tree / "dog" / "a.png"), NET, resize=8)
+    assert data.preprocessing is not None
+    assert (data.preprocessing.resize, data.preprocessing.crop) == (8, (8, 8))
+
+
+def test_a_loader_is_started_only_where_it_is_used() -> None:
+    class Counting(DataLoader[Any]):
+        started = 0
+
+        def __iter__(self) -> Any:
+            type(self).started += 1
+            return super().__iter__()
+
+    data = data_from(Counting(TensorDataset(X), batch_size=5), NET)
+    assert Counting.started == 0
+    assert len(list(data)) == 2
+    assert Counting.started == 1

@@ -112,13 +112,15 @@ def test_arguments_reach_the_factory(project: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "arguments", "said", "hint"),
     [
-        ("my_network:needs", {}, "depth, wide", "--model-arg depth=VALUE"),
+        ("my_network:needs", {}, "that were not given: depth, wide", "--model-arg depth=VALUE"),
+        ("my_network:needs", {"depth": 2}, "an argument that was not given: wide", "wide=VALUE"),
+        ("my_network:torch", {}, "a Python module, neither a network", "module class"),
         ("my_network:factory", {"widht": 3}, "no argument 'widht'", "width"),
         ("my_network:ready", {"width": 3}, "finished module", "builds it"),
         ("my_network:number", {}, "an int", "nn.Module"),
         ("my_network:pair", {}, "returned a tuple", "that one alone"),
         ("my_network:nothing", {}, "returned None", "return model"),
-        ("my_network:leaves", {}, "SystemExit", "Fix"),
+        ("my_network:leaves", {}, "SystemExit", "__main__"),
         ("my_network:broken", {}, r"ValueError: no such width \(at .*my_network\.py:\d+", "Fix"),
         ("my_network:factry", {}, "has no factry", "factory"),
         ("my_netwrok:factory", {}, "no module my_netwrok", "my_network"),
@@ -145,6 +147,9 @@ def test_an_interrupt_passes(project: Path) -> None:
 def test_the_spec_alone_is_checked_without_importing_it(project: Path) -> None:
     check_spec("my_network:factory")
     check_spec("resnet18")
+    with pytest.raises(ModelError, match="does not say which object") as caught:
+        check_spec("my_network")
+    assert "my_network.py:" in caught.value.hint
     assert "my_network" not in sys.modules
     with pytest.raises(ModelError, match="no file"):
         check_spec("absent.py:factory")

@@ -131,3 +131,14 @@ def test_knows_the_real_formats_whatever_the_ending(tmp_path: Path) -> None:
     assert sniff(tmp_path / "new.bin") == "zip"
     assert sniff(tmp_path / "old.pt") == "legacy"
     assert sniff(tmp_path / "renamed.pt") == "safetensors"
+
+
+def test_only_what_may_still_grow_is_worth_waiting_for(tmp_path: Path) -> None:
+    for name, content, waits in (("a.pt", b"", True), ("b.pt", _picture("PNG"), False)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CheckpointError) as caught:
+            sniff(tmp_path / name)
+        assert ("may still be being written" in caught.value.hint) == waits
+    with pytest.raises(CheckpointError) as caught:
+        sniff(tmp_path)
+    assert "written" not in caught.value.hint

@@ -228,3 +228,50 @@ def test_the_note_says_synthetic_and_the_shape() -> None:
     assert "synthetic" in note
     assert "3×32×32" in note
     assert "--data" in note
+
+
+def test_a_lazy_model_is_not_given_its_size_by_a_guess() -> None:
+    net = nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+    with pytest.raises(ModelError, match="lazy layers") as caught:
+        plan_inputs(loaded(net))
+    assert "--input-shape" in caught.value.hint
+    assert plan_inputs(loaded(net), "3,8,8").args[0].shape == (3, 8, 8)
+
+
+def test_an_input_by_keyword_only_is_given_by_keyword() -> None:
+    class KeywordOnly(nn.Linear):
+        def forward(self, *, x: Tensor) -> Tensor:
+            return super().forward(x)
+
+    for shape in (None, "5"):
+        plan = plan_inputs(loaded(KeywordOnly(5, 2)), shape)
+        assert plan.args == ()
+        assert plan.kwargs["x"].shape == (5,)
+
+
+def test_a_linear_layer_of_another_make_tells_its_size() -> None:
+    class Packed(nn.Module):
+        in_features, out_features = 6, 2
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.packed = nn.ParameterDict()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.reshape(-1, 6)[:, :2]
+
+    assert plan_inputs(loaded(Packed())).args[0].shape == (6,)
+
+
+def test_an_error_that_no_shape_changes_is_told_as_such() -> None:
+    class Never(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            raise RuntimeError("needs a graph")
+
+    with pytest.raises(ModelError, match=r"the same for each of \d+ random inputs") as caught:
+        plan_inputs(loaded(Never(3, 2)))
+    assert "hardly the reason" in caught.value.hint
+
+
+def test_without_layers_the_shape_is_called_a_guess() -> None:
+    assert plan_inputs(loaded(nn.ReLU())).source == "a guess"

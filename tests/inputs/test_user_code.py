@@ -54,6 +54,10 @@ def test_a_module_of_the_working_directory(tmp_path: Path, monkeypatch: pytest.M
         ("{0}/users_net.py:mkae", "users_net has no mkae", "make"),
         ("{0}/users_net.py:zzz", "users_net has no zzz", "defines make, Other"),
         ("{0}/users_net.py", "does not say which", "users_net.py:make"),
+        ("{0}/users_net:make", "does not end in .py", "users_net.py:make"),
+        ("{0}/nowhere:make", "does not end in .py", "path/to/file.py"),
+        (":make", "which module or file", "path/to/file.py:make"),
+        ("https://example.com/net.py", "web address", "Download it"),
         ("qqzzxx:make", "no module qqzzxx", "path/to/file.py"),
         ("jsn:loads", "no module jsn", "json"),
         ("json.decodr:loads", "no module json.decodr", "json.decoder"),
@@ -114,3 +118,18 @@ def test_a_path_with_a_missing_folder_suggests_the_folder(tmp_path: Path) -> Non
 def test_torch_is_not_imported() -> None:
     code = "import sys, netdoctor.inputs.user_code; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("import qqzzxx_not_here", "Install qqzzxx_not_here"),
+        ("raise SystemExit", "__main__"),
+        ("1 / 0", "Fix the error there"),
+    ],
+)
+def test_the_hint_fits_what_an_import_raised(tmp_path: Path, source: str, hint: str) -> None:
+    (tmp_path / "users_fault.py").write_text(f"{source}\n")
+    with pytest.raises(ModelError) as caught:
+        found(f"{tmp_path}/users_fault.py:make")
+    assert hint in caught.value.hint

@@ -242,21 +242,21 @@ def test_the_outputs_own_activation(head: nn.Module) -> None:
 
 
 def flow(model: nn.Module, *inputs: Any) -> dict[str, tuple[str, set[str]]]:
-    """Of each activation call: the layer before it and the calls that feed it."""
+    """Of each activation call: the layer before it and the calls, or "" the input, that feed it."""
     _, seen = calls(model.eval(), *inputs)
     return {site: (seen.after[site], set(seen.upstream[site])) for site in seen.after}
 
 
 def test_what_comes_before_in_a_chain() -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Dropout(), nn.Linear(4, 4), nn.ReLU())
-    assert flow(net, torch.randn(2, 4)) == {"1#1": ("0", set()), "4#1": ("3", {"1#1"})}
+    assert flow(net, torch.randn(2, 4)) == {"1#1": ("0", {""}), "4#1": ("3", {"1#1"})}
 
 
 def test_what_comes_before_in_a_residual_block() -> None:
     from torchvision import models
 
     seen = flow(models.resnet18(weights=None), torch.randn(1, 3, 32, 32))
-    assert seen["relu#1"] == ("bn1", set())
+    assert seen["relu#1"] == ("bn1", {""})
     assert seen["layer1.0.relu#1"] == ("layer1.0.bn1", {"relu#1"})
     assert seen["layer1.0.relu#2"] == ("layer1.0.bn2", {"layer1.0.relu#1", "relu#1"})
 
@@ -266,7 +266,7 @@ def test_what_comes_before_in_a_functional_network() -> None:
         lambda net, x: net.out(F.relu(net.b(F.relu(net.a(x)).flatten(1)))),
         a=nn.Conv2d(3, 2, 9), b=nn.Linear(2, 3), out=nn.Linear(3, 1),
     )  # fmt: skip
-    expected = {"/relu#1": ("a", set()), "/relu#2": ("b", {"/relu#1"})}
+    expected = {"/relu#1": ("a", {""}), "/relu#2": ("b", {"/relu#1"})}
     assert flow(net, torch.randn(IMAGE)) == expected
 
 

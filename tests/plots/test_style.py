@@ -15,6 +15,10 @@ def test_a_folded_name_is_whole_and_no_line_too_long(name: str, width: int) -> N
     assert all(0 < len(line) <= width for line in lines)
 
 
+def test_a_newline_in_a_name_takes_no_line_of_its_own() -> None:
+    assert style.fold("new\nline#1", 30) == [r"new\nline#1"]
+
+
 def test_only_what_the_font_lacks_is_escaped() -> None:
     assert style.printable("café.层\x07$x^2$[b]") == r"café.\u5c42\x07$x^2$[b]"
 

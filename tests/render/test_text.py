@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from netdoctor.render.text import Terminal, render, render_findings, render_plain
-from netdoctor.report import Column, Report, Severity, Skipped, Table
+from netdoctor.report import Column, NotExamined, Report, Severity, Skipped, Table
 from tests.render.sample import HEALTHY, ROWS, SICK, WIDTHS, golden_file
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -151,3 +151,10 @@ def test_quiet_shows_the_findings_at_or_above_the_limit_only() -> None:
 def test_an_empty_table_shows_its_headings() -> None:
     table = Table("t", "Calls", [Column("a", "layer")], [])
     assert render_plain(Report("x", "", tables=[table])) == "Calls\n  layer\n  ─────\n"
+
+
+def test_what_was_not_examined_is_in_the_verdict() -> None:
+    left_out = (NotExamined("tanh#1", "every value is NaN"), NotExamined("proj", "never called"))
+    report = HEALTHY.replace(verdict="", ran=["dead-layer"], not_examined=left_out)
+    verdict = render(report).splitlines()[-1]
+    assert verdict == "healthy: 1 rule applied, nothing at or above warning; 2 not examined"
