@@ -17,6 +17,7 @@ from netdoctor.version import __version__
 
 if TYPE_CHECKING:
     from netdoctor.api import activations, deadneurons, layers
+    from netdoctor.api_featuremaps import featuremaps
     from netdoctor.report import Finding, Report, Severity
 
 _API = ("activations", "deadneurons", "layers")
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "activations",
     "deadneurons",
+    "featuremaps",
     "layers",
 ]
 
@@ -38,6 +40,10 @@ def __getattr__(name: str) -> Any:
         from netdoctor import api
 
         return getattr(api, name)
+    if name == "featuremaps":
+        from netdoctor.api_featuremaps import featuremaps
+
+        return featuremaps
     if name in _REPORT:
         from netdoctor import report
 

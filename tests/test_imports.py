@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "plots": {*BASE, "plots"},
     "config": {*BASE, "config", "rules"},
     "api": {*INNER, "probes", "rules", "api"},
+    "api_featuremaps": {*INNER, "probes", "api"},
 }
 WITHOUT_TORCH = {*BASE, "rules", "render", "plots", "config"}
 
@@ -77,6 +78,7 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["--version"],
         ["deadneurons", "--help"],
         ["activations", "-h"],
+        ["featuremaps", "--help"],
         ["layers", "--help"],
         ["rules"],
         ["rule", "ACT001", "--format", "json"],

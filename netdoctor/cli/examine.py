@@ -27,7 +27,7 @@ _ONLY_SHOWN = {"out", "no_plots", "save_arrays", "format", "quiet"}
 
 
 def examine(request: Request, examination: str, **options: Any) -> Report:
-    """The report of a function of `netdoctor.api` on the model and data of a request.
+    """The report of a function of netdoctor's API on the model and data of a request.
 
     What user code prints meanwhile goes to stderr.
 
@@ -45,16 +45,16 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
         stack.enter_context(_arguments_hidden())
         check(request)
         progress = stack.enter_context(progress_bar(request.command, quiet=config.quiet))
-        from netdoctor import api
+        import netdoctor
 
         loaded, data = open_inputs(request.model, config)
-        function: Callable[..., Report] = getattr(api, examination)
+        function: Callable[..., Report] = getattr(netdoctor, examination)
         rules = _rule_options(config) if request.command in COMMAND_RULES else {}
+        sizes = {"batches": config.batches, "batch_size": config.batch_size}
         report = function(
             loaded,
             data,
-            batches=config.batches,
-            batch_size=config.batch_size,
+            **({} if "images" in options else sizes),
             seed=config.seed,
             layers=config.layers,
             progress=progress,

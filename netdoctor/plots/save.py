@@ -8,20 +8,22 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2s
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from netdoctor.errors import UsageError
-from netdoctor.plots.style import DPI, quiet
+from netdoctor.plots.tiles import TiledPicture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _LONGEST = 100
 
 
 def save_figures(
-    figures: Iterable[tuple[str, Figure]],
+    figures: Iterable[tuple[str, Figure | TiledPicture]],
     out: Path,
     *,
     arrays: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
@@ -93,7 +95,12 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _write_png(figure: Figure, path: Path) -> str:
+def _write_png(figure: Figure | TiledPicture, path: Path) -> str:
+    if isinstance(figure, TiledPicture):
+        write_whole(path, figure.write)
+        return str(path)
+    from netdoctor.plots.style import DPI, quiet  # matplotlib is imported only where it draws
+
     with quiet():
         write_whole(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
     return str(path)

@@ -18,7 +18,7 @@ from rich.table import Table
 from tests.benchmarks.row import Row
 from tests.benchmarks.timing import ROOT
 
-PARTS = ("startup", "statistics_time", "statistics_memory")
+PARTS = ("startup", "statistics_time", "statistics_memory", "feature_maps")
 
 
 def main(parts: Sequence[str]) -> int:
