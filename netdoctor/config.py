@@ -18,6 +18,7 @@ from netdoctor.report import Severity
 _MOST = 2**31 - 1
 Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+Workers = Annotated[int, msgspec.Meta(ge=0, le=1024)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Device = Annotated[str, msgspec.Meta(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 
@@ -54,7 +55,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     data: Text | None = None
     batches: Positive = 10
     batch_size: Positive = 32
-    workers: NotNegative = 0
+    workers: Workers = 0
     input_shape: Text | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None

@@ -93,6 +93,7 @@ def test_an_empty_file_changes_nothing(write: Any) -> None:
         ("batches: 1\nseed: }", "in line 2, column 7", "key: value"),
         ("data: ''", "data: it is empty", "leave it out"),
         ("seed: 99999999999999999999", "seed: ", "default"),
+        ("workers: 9999", "workers: expected an integer <= 1024", "default"),
         ("rules: {ACT002: {threshold: .nan}}", "must be a number, not nan", "0.5"),
     ],
 )

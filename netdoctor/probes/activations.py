@@ -14,6 +14,7 @@ from netdoctor.observe import Call, Observation, Watch, observe
 from netdoctor.report import NotExamined
 from netdoctor.stats import MomentAccumulator, UnitAccumulator, unit_view
 
+_NO_NUMBERS = "every value is NaN or infinite: `netdoctor activations` says where that begins"
 Progress = Callable[[int], None]
 
 
@@ -144,5 +145,5 @@ def _unmeasured(measured: dict[str, _CallAccumulator]) -> list[NotExamined]:
         if call.problem:
             found.append(NotExamined(name, call.problem))
         elif call.units is not None and call.moments.count and not call.moments.finite:
-            found.append(NotExamined(name, "every value is NaN or infinite"))
+            found.append(NotExamined(name, _NO_NUMBERS))
     return found
