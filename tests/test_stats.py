@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from netdoctor.observe.kinds import GELU, RELU, SIGMOID, TANH, Kind
+from netdoctor.observe.kinds import GELU, RELU, RELU6, SIGMOID, TANH, Kind, kind_of_function
 from netdoctor.stats import MomentAccumulator, UnitAccumulator, UnitView, unit_view
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
@@ -368,3 +370,32 @@ def test_time_first_samples_are_counted_along_the_second_axis() -> None:
     accumulator = UnitAccumulator(RELU)
     accumulator.update(view, view.sums(), 1.0)
     assert accumulator.read().fired.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("function", [F.gelu, F.silu, F.mish, F.hardswish, F.leaky_relu])
+def test_a_unit_given_zeros_is_not_dead(function: Callable[[Tensor], Tensor]) -> None:
+    """As behind a norm whose weight starts at zero: the function is steep there."""
+    kind = kind_of_function(function.__name__, (), {})
+    assert kind is not None
+    given = torch.tensor([0.0, -500.0, -1e-3, 3.0]).expand(6, 4)
+    values = function(given)
+    values[:, 2] = torch.where(torch.arange(6) < 3, values[:, 2], 0.0)
+    cannot_die = function is F.leaky_relu
+    for parts in ([values], [values[:1], values[1:]]):
+        assert units_of(parts, kind).read().dead.tolist() == [False, not cannot_die, False, False]
+    one, other = units_of([values[:3]], kind), units_of([values[3:]], kind)
+    one.merge(other)
+    assert one.read().dead.tolist() == [False, not cannot_die, False, False]
+
+
+def test_relu6_is_saturated_by_the_values_with_which_it_fires() -> None:
+    values = torch.tensor([[0.0, 6, 6, 0], [6, 6, 1, 0], [0, 6, 1, 0], [0, 6, 6, 0]])
+    for parts in ([values], [values[:1], values[1:]]):
+        saturated = units_of(parts, RELU6).read().saturated
+        assert saturated is not None
+        assert saturated.tolist() == [1.0, 1.0, 0.5, 0.0]
+    one, other = units_of([values[:2]], RELU6), units_of([values[2:]], RELU6)
+    one.merge(other)
+    merged = one.read().saturated
+    assert merged is not None
+    assert merged.tolist() == [1.0, 1.0, 0.5, 0.0]

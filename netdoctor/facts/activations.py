@@ -15,6 +15,18 @@ Role = Literal["hidden", "gate", "gate-input", "output"]
 """Where an activation stands: `gate` multiplies another signal (squeeze-and-excitation, attention,
 LSTM), `gate-input` feeds only such a gate, `output` is the model's own output."""
 
+SATURATED_FROM = 0.75
+"""Share of a unit's values at a flat end from which it counts as saturated."""
+CLIPPED = frozenset({"hardtanh", "hardsigmoid"})
+CLIPPED_FROM = 0.95
+"""The same for functions that are linear right up to both their bounds: healthy networks keep
+these at a bound for most values."""
+
+
+def saturated_from(kind: str) -> float:
+    """The share that applies to an activation function."""
+    return CLIPPED_FROM if kind in CLIPPED else SATURATED_FROM
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Moments:
@@ -59,8 +71,9 @@ class Units:
         fired: (U,) int64, in how many samples the unit fired at some position.
         dead: (U,) bool, it stayed in its function's flat, zero-gradient end in every sample.
         constant: (U,) bool, the same non-zero value everywhere.
-        saturated: (U,) float64, share of values at a flat end of a bounded function; None for
-            functions that have no upper bound.
+        saturated: (U,) float64, share of values at a flat end of a bounded function; at the upper
+            end of those that fire where the lower one means off (ReLU6); None for functions that
+            have no upper bound.
         varies: whether the call's output differed between any two samples.
         positions: positions (pixels, tokens) a sample has for each unit.
         dead_positions: share of (unit, position) pairs that never fired; None if not asked for

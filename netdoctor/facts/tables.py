@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from netdoctor.facts.activations import ActivationFacts, CallFacts, Units
+from netdoctor.facts.activations import ActivationFacts, CallFacts, Units, saturated_from
 from netdoctor.report import Column, Table
 
 RARE = 0.01
-SATURATED = 0.75
 CANNOT_DIE = frozenset({"leaky_relu", "prelu", "rrelu", "sigmoid", "tanh", "hardsigmoid"})
 
 _LEGEND = (
@@ -46,7 +45,11 @@ def _unit_row(call: CallFacts, units: Units) -> dict[str, Any]:
     rate = units.firing_rate
     quantiles = np.quantile(rate, [0, 0.25, 0.5, 0.75, 1]) if units.count else np.zeros(5)
     mortal = call.kind not in CANNOT_DIE or bool(units.dead.any())
-    saturated = None if units.saturated is None else int((units.saturated >= SATURATED).sum())
+    saturated = (
+        None
+        if units.saturated is None
+        else int((units.saturated >= saturated_from(call.kind)).sum())
+    )
     row = {
         **_call_row(call),
         "units": units.count,

@@ -84,6 +84,7 @@ _SAME_VALUES = frozenset(
      "view_as", "reshape_as", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
      "feature_alpha_dropout", "repeat", "interpolate", "rearrange", "setitem", *_MOVES}
 )  # fmt: skip
+_JOINS = frozenset({"cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack"})
 _ADDITIONS = frozenset({"add", "radd", "iadd"})
 _RESCALINGS = frozenset(
     {"neg", "mul", "rmul", "imul", "div", "truediv", "itruediv", "sub", "rsub", "isub"}
@@ -94,8 +95,8 @@ _POINTWISE = frozenset(
      "gt", "ge", "lt", "le", "logit", "masked_fill", "nan_to_num"}
 )  # fmt: skip
 _COPIES = _SAME_VALUES | _CUTS | _ADDITIONS | _RESCALINGS | _POINTWISE
-_WHOLE = _SAME_VALUES | _ADDITIONS | frozenset(
-    {"cat", "concat", "mean", "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d",
+_WHOLE = _SAME_VALUES | _ADDITIONS | _JOINS | frozenset(
+    {"mean", "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d",
      "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
      "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "pad", "upsample"}
 )  # fmt: skip
@@ -168,13 +169,13 @@ def trace_operation(
     if not (known or weighted) or name in _NEW:
         return
     layer = weighted or name in _NORMS
-    before = _merged(known)
+    before = _merged(known, name in _JOINS)
     if layer:
         calls, fed_by = before.calls, before.fed_by
         if weighted:
             calls, fed_by = _NONE, calls | fed_by if calls else fed_by
         before = Trace(None, path, calls, fed_by, _NONE, True)
-    elif before.copy_of and (len(known) > 1 or name not in _COPIES):
+    elif before.copy_of and name not in _JOINS and (len(known) > 1 or name not in _COPIES):
         before = dataclasses.replace(before, copy_of=_NONE)
     source = _source(known)
     for tensor in (output,) if isinstance(output, Tensor) else tensors_in(output):
@@ -196,7 +197,7 @@ def _source(known: Known) -> tuple[Tensor, Trace] | None:
     return None
 
 
-def _merged(known: Known) -> Trace:
+def _merged(known: Known, joined: bool) -> Trace:
     """One trace for what comes out of several; its layer is one with no activation since."""
     if not known:
         return Trace()
@@ -209,7 +210,7 @@ def _merged(known: Known) -> Trace:
         next((each.layer for each in sorted(traces, key=_is_activated) if each.layer), ""),
         frozenset().union(*(trace.calls for trace in traces)),
         frozenset().union(*(trace.fed_by for trace in traces)),
-        _NONE,
+        frozenset().union(*(trace.copy_of for trace in traces)) if joined else _NONE,
         any(trace.whole for trace in traces),
     )
 

@@ -8,9 +8,17 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from netdoctor.facts.activations import ActivationFacts, CallFacts, Units
+from netdoctor.facts.activations import (
+    CLIPPED,
+    CLIPPED_FROM,
+    SATURATED_FROM,
+    ActivationFacts,
+    CallFacts,
+    Units,
+)
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
+from netdoctor.rules.flow import bypassed, consequences, inherited
 
 _LISTED = 20  # dead units whose indices go into the evidence of a partly dead layer
 
@@ -48,7 +56,7 @@ def dead_layer(
 def _dead_layers(
     facts: ActivationFacts, threshold: float, min_samples: int, min_units: int
 ) -> Iterator[Hit | Skip]:
-    behind = _consequences(facts)
+    behind = consequences(facts)
     for call, units in _judged(facts):
         subject = str(call.site)
         if subject in behind:
@@ -111,7 +119,7 @@ def dead_units(
 def _partly_dead(
     facts: ActivationFacts, threshold: float, error_at: float, min_samples: int
 ) -> Iterator[Hit | Skip]:
-    behind = _consequences(facts)
+    behind = consequences(facts)
     for call, units in _judged(facts):
         subject = str(call.site)
         share = _surely_dead(units) / units.count
@@ -119,6 +127,9 @@ def _partly_dead(
             continue
         if units.dead_fraction >= 1:
             continue  # dead-layer
+        if cause := inherited(facts, call, units):
+            yield Skip(f"its silent units are those of {cause}, channel by channel", subject)
+            continue
         if units.samples < min_samples:
             yield _too_few(units, min_samples, subject)
         elif facts.fresh is None and _chance(units) > 1e-3:
@@ -140,15 +151,18 @@ def saturated_units(
     facts: ActivationFacts,
     *,
     threshold: float = 0.5,
-    unit_share: float = 0.75,
+    unit_share: float = SATURATED_FROM,
+    clipped_share: float = CLIPPED_FROM,
     min_samples: int = 32,
 ) -> Iterator[Hit | Skip]:
     """Most units of a bounded activation sit at its flat ends.
 
     Measures: for sigmoid, tanh, hard sigmoid, ReLU6 and other clipped functions, the share of
     units of which at least `unit_share` of the values lie where the slope is below 1 % of its
-    steepest (|x| > 6 for sigmoid, |x| > 3 for tanh, at a bound for clipped functions; the lower
-    end of ReLU6 counts as silent, not as saturated). From `threshold` a warning.
+    steepest (|x| > 6 for sigmoid, |x| > 3 for tanh), or at the upper bound of ReLU6 (of the values
+    with which they fire: its lower end is silent, not saturated). For hard tanh and hard sigmoid
+    it is `clipped_share`: healthy networks keep these at a bound for most values. From `threshold`
+    a warning.
 
     Why: almost no gradient passes a saturated unit, so what lies before it hardly learns.
 
@@ -160,16 +174,19 @@ def saturated_units(
 
     Source: Glorot and Bengio 2010, section 3; thresholds: house heuristic.
     """
-    yield from _by_layer(facts, _saturated(facts, threshold, unit_share, min_samples))
+    yield from _by_layer(
+        facts, _saturated(facts, threshold, (unit_share, clipped_share), min_samples)
+    )
 
 
 def _saturated(
-    facts: ActivationFacts, threshold: float, unit_share: float, min_samples: int
+    facts: ActivationFacts, threshold: float, shares: tuple[float, float], min_samples: int
 ) -> Iterator[Hit | Skip]:
-    behind = _consequences(facts)
+    behind = consequences(facts)
     for call, units in _judged(facts):
         if units.saturated is None or call.role != "hidden" or str(call.site) in behind:
             continue
+        unit_share = shares[call.kind in CLIPPED]
         share = float((units.saturated >= unit_share).mean())
         if share < threshold:
             continue
@@ -179,7 +196,7 @@ def _saturated(
         yield Hit(
             str(call.site),
             f"{_percent(share)} of {units.count} units are saturated in {call.kind}{_where(call)}: "
-            f"at least {_percent(unit_share)} of their values lie at its flat ends",
+            f"at least {_percent(unit_share)} of {_where_flat(call)}",
             {
                 "saturated_fraction": share,
                 "threshold": threshold,
@@ -187,8 +204,9 @@ def _saturated(
                 "units": units.count,
                 "samples": units.samples,
             },
-            f"Scale the input and the weights of {call.after or 'the layer in front'} down, or put "
-            "a norm layer between; Xavier initialisation keeps such units in their steep part.",
+            f"{_input_first(call)}Scale the weights of {call.after or 'the layer in front'} down, "
+            "or put a norm layer between; Xavier initialisation keeps such units in their steep "
+            "part.",
         )
 
 
@@ -209,42 +227,22 @@ def _by_layer(facts: ActivationFacts, outcomes: Iterable[Hit | Skip]) -> Iterato
         else:
             groups.setdefault(layers.get(outcome.subject, outcome.subject), []).append(outcome)
     for first, *later in groups.values():
-        if later:
-            again = {**first.evidence, "again": [hit.subject for hit in later]}
-            message = f"{first.message}; the same in {len(later)} later call(s) behind it"
-            first = dataclasses.replace(first, message=message, evidence=again)
-        yield first
+        if not later:
+            yield first
+            continue
+        yield dataclasses.replace(
+            first,
+            message=f"{first.message}; the same in {len(later)} later call(s) behind that layer",
+            evidence={**first.evidence, "again": [hit.subject for hit in later]},
+            severity=next((hit.severity for hit in (first, *later) if hit.severity), None),
+        )
 
 
 def _by_chance(facts: ActivationFacts, call: CallFacts) -> bool:
     """Whether a few units that are all silent may be no fault."""
     if facts.synthetic or facts.fresh is not None:
         return facts.synthetic or bool(facts.fresh)
-    return call.role == "output" or _bypassed(facts, str(call.site))
-
-
-def _bypassed(facts: ActivationFacts, name: str) -> bool:
-    """Whether all that this call feeds is also fed by something else that varies."""
-    constant = {str(call.site) for call in facts.calls if _silent(call.units)} | {name}
-    takers = [call.upstream for call in facts.calls if name in call.upstream]
-    return bool(takers) and all(set(upstream) - constant for upstream in takers)
-
-
-def _consequences(facts: ActivationFacts) -> dict[str, str]:
-    """Calls whose every input was constant over the samples, with the first call to blame."""
-    units = {str(call.site): call.units for call in facts.calls}
-    causes: dict[str, str] = {}
-    for call in facts.calls:
-        feeders = [name for name in call.upstream if units.get(name) is not None]
-        if not feeders or len(feeders) < len(call.upstream):
-            continue
-        if all(_silent(units[name]) for name in feeders):
-            causes[str(call.site)] = causes.get(feeders[0], feeders[0])
-    return causes
-
-
-def _silent(units: Units | None) -> bool:
-    return units is not None and not units.varies
+    return call.role == "output" or bypassed(facts, str(call.site))
 
 
 def _surely_dead(units: Units) -> float:
@@ -285,6 +283,17 @@ def _dead(units: Units) -> str:
 
 def _where(call: CallFacts) -> str:
     return f" after {call.after}" if call.after else ""
+
+
+def _where_flat(call: CallFacts) -> str:
+    if call.kind in ("relu6", "clamp"):
+        return "the values with which they fire lie at its upper bound"
+    return "their values lie at its flat ends"
+
+
+def _input_first(call: CallFacts) -> str:
+    """What to look at first where no activation lies between the model's input and the call."""
+    return "Check that the input is normalised as in training. " if call.upstream == ("",) else ""
 
 
 def _following(names: list[str]) -> str:

@@ -42,6 +42,7 @@ class UnitAccumulator:
         self.not_constant: NDArray[np.bool_]
         self.level: NDArray[np.float64]  # the one value of units that may be constant
         self.flat_values: NDArray[np.int64]
+        self.on_values: NDArray[np.int64]  # values above the lower bound, where that means off
         self.reached: Tensor | None = None  # (F, C, P) bool: positions that ever fired
         self.reached_ok = True
 
@@ -56,6 +57,7 @@ class UnitAccumulator:
         self.most = np.full(units, -np.inf)
         self.level = np.full(units, np.nan)
         self.flat_values = np.zeros(units, np.int64)
+        self.on_values = np.zeros(units, np.int64)
 
     def update(self, view: UnitView, sums: Tensor, largest: float) -> None:
         """Adds a batch.
@@ -166,6 +168,8 @@ class UnitAccumulator:
         if math.isfinite(low):
             below = view.values < low
             flat = below if flat is None else flat | below
+        else:
+            self.on_values += _numpy((view.values > self.kind.fires_above).sum((0, view.positions)))
         if flat is not None:
             self.flat_values += _numpy(flat.sum((0, view.positions)))
 
@@ -187,6 +191,7 @@ class UnitAccumulator:
         self.positions = other.positions
         self.fired += other.fired
         self.flat_values += other.flat_values
+        self.on_values += other.on_values
         self.broken |= other.broken
         self.top = np.maximum(self.top, other.top)
         self.bottom = np.minimum(self.bottom, other.bottom)
@@ -220,11 +225,18 @@ class UnitAccumulator:
             fired=self.fired,
             dead=self._dead(),
             constant=~self.not_constant if self.samples > 1 else np.zeros_like(self.broken),
-            saturated=None if self.kind.flat is None else self.flat_values / self.values_per_unit,
+            saturated=self._saturated(),
             varies=self.samples < 2 or bool((self.most - self.least > _SAME * size).any()),
             positions=self.positions,
             dead_positions=None if reached is None else 1 - reached,
         )
+
+    def _saturated(self) -> NDArray[np.float64] | None:
+        if self.kind.flat is None:
+            return None
+        if math.isfinite(self.kind.flat[0]):
+            return self.flat_values / self.values_per_unit
+        return self.flat_values / np.maximum(self.on_values, 1)
 
     def _dead(self) -> NDArray[np.bool_]:
         kind = self.kind

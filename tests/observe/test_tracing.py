@@ -222,6 +222,47 @@ def test_a_swish_written_out() -> None:
     assert roles(Net(forward, fc=nn.Linear(4, 4)), torch.randn(2, 4)) == {"/sigmoid#1": "gate"}
 
 
+# What is done between the gate's function and the product: it is a gate all the same.
+GATINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "expanded": lambda x, g: x * torch.sigmoid(g)[:, :1].expand_as(x),
+    "squared": lambda x, g: x * torch.sigmoid(g) ** 2,
+    "two-sided": lambda x, g: x * (2 * torch.sigmoid(g) - 1),
+    "interpolated": lambda x, g: torch.lerp(x, x.flip(1), torch.sigmoid(g)),
+    "thresholded": lambda x, g: x * (torch.sigmoid(g) > 0.5),
+    "hard, by ReLU6": lambda x, g: x * (F.relu6(g + 3) / 6),
+    "joined": lambda x, g: x * torch.cat([torch.sigmoid(g[:, :2]), torch.sigmoid(g[:, 2:])], 1),
+}
+
+
+@pytest.mark.parametrize("name", GATINGS)
+def test_a_gate_on_its_way_to_the_product(name: str) -> None:
+    net = Net(
+        lambda net, x: net.head(GATINGS[name](net.a(x), net.b(x))),
+        a=nn.Linear(4, 4), b=nn.Linear(4, 4), head=nn.Linear(4, 2),
+    )  # fmt: skip
+    assert set(roles(net, torch.randn(3, 4)).values()) == {"gate"}
+
+
+def test_relu6_that_a_later_gate_scales_is_no_gate() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU6(), Gate(nn.Sigmoid()), nn.Conv2d(4, 2, 1))
+    assert roles(net, torch.randn(IMAGE))["1#1"] == "hidden"
+
+
+# What is made of the output's own activation.
+HEADS: dict[str, Callable[[Tensor], Any]] = {
+    "depth of a disparity": lambda x: 1 / (0.01 + 9.9 * torch.sigmoid(x)),
+    "clipped logarithm": lambda x: torch.sigmoid(x).clamp(min=1e-6).log(),
+    "two heads side by side": lambda x: torch.cat([torch.sigmoid(x), F.relu(x)], -1),
+    "a mask": lambda x: {"mask": torch.sigmoid(x).gt(0.5), "score": torch.sigmoid(x)},
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_what_is_made_of_the_outputs_activation_is_the_output(name: str) -> None:
+    net = Net(lambda net, x: HEADS[name](net.fc(x)), fc=nn.Linear(4, 4))
+    assert set(roles(net, torch.randn(3, 4)).values()) == {"output"}
+
+
 def test_tanh_before_a_norm_by_hand_is_no_gate() -> None:
     def forward(net: Net, x: Tensor) -> Tensor:
         x = torch.tanh(net.fc(x))
@@ -259,6 +300,21 @@ def test_what_comes_before_in_a_residual_block() -> None:
     assert seen["relu#1"] == ("bn1", {""})
     assert seen["layer1.0.relu#1"] == ("layer1.0.bn1", {"relu#1"})
     assert seen["layer1.0.relu#2"] == ("layer1.0.bn2", {"layer1.0.relu#1", "relu#1"})
+
+
+def test_the_models_input_comes_before_whatever_a_residual_path_carries_it_to() -> None:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        x = net.stem(x)
+        x = x + net.up(F.gelu(net.down(x)))
+        return net.head(F.gelu(net.up(x)))
+
+    net = Net(
+        forward,
+        stem=nn.Linear(4, 4), down=nn.Linear(4, 4), up=nn.Linear(4, 4), head=nn.Linear(4, 2),
+    )  # fmt: skip
+    assert flow(net, torch.randn(3, 4)) == {
+        "/gelu#1": ("down", {""}), "/gelu#2": ("up", {"", "/gelu#1"}),
+    }  # fmt: skip
 
 
 def test_what_comes_before_in_a_functional_network() -> None:
