@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 from netdoctor.version import __version__
 
 if TYPE_CHECKING:
-    from netdoctor.api import activations, deadneurons, layers
-    from netdoctor.api_featuremaps import featuremaps
+    from netdoctor.api import activations, deadneurons, featuremaps, layers
     from netdoctor.report import Finding, Report, Severity
 
-_API = ("activations", "deadneurons", "layers")
+_API = ("activations", "deadneurons", "featuremaps", "layers")
 _REPORT = ("Finding", "Report", "Severity")
 
 __all__ = [
@@ -40,10 +39,6 @@ def __getattr__(name: str) -> Any:
         from netdoctor import api
 
         return getattr(api, name)
-    if name == "featuremaps":
-        from netdoctor.api_featuremaps import featuremaps
-
-        return featuremaps
     if name in _REPORT:
         from netdoctor import report
 

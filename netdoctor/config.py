@@ -61,6 +61,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     std: tuple[float, ...] | None = None
     resize: Positive | None = None
     crop: tuple[Positive, Positive] | None = None
+    loss: Text | None = None
     device: Device = "auto"
     seed: NotNegative = 0
     layers: tuple[Text, ...] = ()

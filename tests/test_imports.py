@@ -27,7 +27,6 @@ MAY_IMPORT = {
     "plots": {*BASE, "plots"},
     "config": {*BASE, "config", "rules"},
     "api": {*INNER, "probes", "rules", "api"},
-    "api_featuremaps": {*INNER, "probes", "api"},
 }
 WITHOUT_TORCH = {*BASE, "rules", "render", "plots", "config"}
 

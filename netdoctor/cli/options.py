@@ -95,6 +95,13 @@ DATA: Options = {
     "crop": _text(_DATA, "--crop", metavar="PIXELS", help="Centre crop: 224, or height,width."),
 }  # fmt: skip
 
+LOSS: Options = {
+    "loss": _text(
+        _DATA, "--loss", metavar="LOSS",
+        help="cross-entropy, bce (with logits), mse, or module:factory; else chosen from the data.",
+    ),
+}  # fmt: skip
+
 _RUN = "Run"
 RUN: Options = {
     "device": Annotated[

@@ -47,7 +47,7 @@ class Rule:
 
     @property
     def facts_type(self) -> type:
-        """The type of the facts it judges: its first parameter's annotation."""
+        """The type of the facts it judges, or a union: its first parameter's annotation."""
         first = next(iter(inspect.signature(self.check).parameters))
         hint: type = get_type_hints(self.check)[first]
         return hint
@@ -105,17 +105,20 @@ def judge(
     """The findings of those rules on these facts.
 
     Args:
-        facts: what a probe measured; rules for another type of facts are passed over.
+        facts: what a probe measured, or a sequence of what several did: each rule judges the
+            first that is of its type, and is passed over where there is none.
         rules: the selected rules.
         thresholds: changed thresholds, by rule code and then by parameter name.
     """
     findings: list[Finding] = []
     ran: list[str] = []
     skipped: list[Skipped] = []
+    measured = facts if isinstance(facts, (list, tuple)) else [facts]
     for each in rules:
-        if not isinstance(facts, each.facts_type):
+        judged = next((one for one in measured if isinstance(one, each.facts_type)), None)
+        if judged is None:
             continue
-        outcomes = list(each.check(facts, **(thresholds or {}).get(each.code, {})))
+        outcomes = list(each.check(judged, **(thresholds or {}).get(each.code, {})))
         skips = [outcome for outcome in outcomes if isinstance(outcome, Skip)]
         skipped += [Skipped(each.slug, skip.reason, skip.subject) for skip in skips]
         if not any(skip.subject is None for skip in skips):

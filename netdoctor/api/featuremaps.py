@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from netdoctor.api import Progress, _data_notes, _loaded, _nothing_measured
+from netdoctor.api.common import Progress, data_notes, loaded_from, nothing_measured
 from netdoctor.errors import NothingExaminedError, UsageError
 from netdoctor.facts.featuremaps import FeatureMapFacts, table
 from netdoctor.facts.site import Site
@@ -51,7 +51,7 @@ def featuremaps(
     Raises:
         NetDoctorError: the model or data cannot be used, or a name fits no call.
     """
-    loaded = _loaded(model, device)
+    loaded = loaded_from(model, device)
     source = data_from(data, loaded, batches=images, batch_size=1, seed=seed)
     facts = _kept_maps(
         loaded.module, source, layers, images=images, top=top, scale=scale, max_maps=max_maps,
@@ -66,7 +66,7 @@ def featuremaps(
         facts=facts,
         tables=[table(facts)],
         not_examined=facts.not_examined,
-        notes=(*loaded.notes, *_data_notes(source), *note),
+        notes=(*loaded.notes, *data_notes(source), *note),
         settings={
             "seed": seed, "samples": facts.samples, "data": source.description,
             "synthetic": facts.synthetic, "images": images, "top": top, "scale": scale,
@@ -90,7 +90,7 @@ def _kept_maps(
         found = {pattern: selected(pattern, sites) for pattern in patterns}
         missed = [pattern for pattern, sites in found.items() if not sites]
         if missed:
-            raise _nothing_measured(missed, seen)
+            raise nothing_measured(missed, seen)
         return [site for sites in found.values() for site in sites]
 
     facts = measure(module, source, choose=choose if patterns else None, **options)

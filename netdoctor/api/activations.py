@@ -1,29 +1,31 @@
-"""One function a command: measure, judge, report."""
+"""`netdoctor.deadneurons`, `activations` and `layers`: one probe, asked for more or less."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
+from netdoctor.api.common import (
+    Progress,
+    Thresholds,
+    data_notes,
+    freshness,
+    loaded_from,
+    nothing_measured,
+    selects,
+)
 from netdoctor.errors import NothingExaminedError
 from netdoctor.facts import tables
 from netdoctor.facts.activations import ActivationFacts
 from netdoctor.facts.site import Site
 from netdoctor.inputs.data import Data, data_from
 from netdoctor.inputs.model import LoadedModel
-from netdoctor.observe import unwrap
 from netdoctor.probes.activations import measure
 from netdoctor.report import Report, Table
 from netdoctor.rules.core import judge
 from netdoctor.rules.selection import select_rules
-
-_LISTED = 6
-Progress = Callable[[int, int], None]
-Thresholds = Mapping[str, Mapping[str, Any]]
 
 
 def deadneurons(
@@ -144,7 +146,7 @@ def _measured(
     progress: Progress | None,
     **options: Any,
 ) -> tuple[ActivationFacts, LoadedModel, Data]:
-    loaded = _loaded(model, device)
+    loaded = loaded_from(model, device)
     source = (
         data
         if isinstance(data, Data)
@@ -154,69 +156,21 @@ def _measured(
 
     def wanted(site: Site) -> bool:
         seen.append(site)
-        return not patterns or any(_selects(pattern, site) for pattern in patterns)
+        return not patterns or any(selects(pattern, site) for pattern in patterns)
 
     facts = measure(
         loaded.module,
         source,
         wanted=wanted,
         synthetic=source.synthetic,
-        fresh=_fresh(loaded),
+        fresh=freshness(loaded),
         seed=seed,
         progress=None if progress is None else lambda done: progress(done, batches),
         **options,
     )
     if not facts.calls:
-        raise _nothing_measured(patterns, seen)
+        raise nothing_measured(patterns, seen)
     return facts, loaded, source
-
-
-def _selects(pattern: str, site: Site) -> bool:
-    return site.matches(pattern) or site.inside(pattern)
-
-
-def _loaded(model: nn.Module | LoadedModel, device: str | None) -> LoadedModel:
-    if isinstance(model, LoadedModel):
-        return model
-    module = unwrap(model)
-    parameter = next(module.parameters(), None)
-    where = parameter.device if parameter is not None else torch.device("cpu")
-    if device is not None and torch.device(device) != where:
-        module, where = module.to(device), torch.device(device)
-    return LoadedModel(module, type(module).__name__, where)
-
-
-def _fresh(loaded: LoadedModel) -> bool | None:
-    """Whether the weights are untrained: as loaded, else by norm statistics nobody touched."""
-    if loaded.fresh is not None:
-        return loaded.fresh
-    means = [
-        norm.running_mean
-        for norm in loaded.module.modules()
-        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_mean is not None
-    ]
-    return False if means and any(bool(mean.any()) for mean in means) else None
-
-
-def _nothing_measured(patterns: Sequence[str], seen: Sequence[Site]) -> NothingExaminedError:
-    if not patterns:
-        return NothingExaminedError(
-            "no activation function was called",
-            hint="`netdoctor layers MODEL` lists what ran; `netdoctor activations --all` measures "
-            "every module's output.",
-        )
-    calls = list(dict.fromkeys(str(site) for site in seen))
-    names = sorted({name for site in seen for name in (str(site), site.path) if name})
-    close = [near for each in patterns for near in get_close_matches(each, names, 3, 0.5)]
-    more = f" and {len(calls) - _LISTED} more" if len(calls) > _LISTED else ""
-    return NothingExaminedError(
-        f"--layers {' '.join(patterns)} matches none of the calls that were watched "
-        f"({len(calls)} in all)",
-        hint=f"Did you mean {', '.join(close)}?"
-        if close
-        else f"Watched were {', '.join(calls[:_LISTED])}{more}; `netdoctor layers MODEL` lists the "
-        "modules too, which `netdoctor activations --all` measures.",
-    )
 
 
 def _nothing_to_judge(facts: ActivationFacts) -> NothingExaminedError:
@@ -247,7 +201,7 @@ def _report(
         facts=facts,
         tables=shown,
         not_examined=facts.not_examined,
-        notes=(*loaded.notes, *_data_notes(source)),
+        notes=(*loaded.notes, *data_notes(source)),
         settings={
             "seed": facts.seed,
             "batches": batches,
@@ -256,7 +210,3 @@ def _report(
             "synthetic": facts.synthetic,
         },
     )
-
-
-def _data_notes(source: Data) -> Sequence[str]:
-    return source.notes if source.synthetic else (f"data: {source.description}", *source.notes)

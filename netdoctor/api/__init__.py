@@ -1,0 +1,8 @@
+"""One function a command: measure, judge, report."""
+
+from __future__ import annotations
+
+from netdoctor.api.activations import activations, deadneurons, layers
+from netdoctor.api.featuremaps import featuremaps
+
+__all__ = ["activations", "deadneurons", "featuremaps", "layers"]

@@ -1,0 +1,76 @@
+"""What every function of the API does: the model at hand, names that fit nothing, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import nn
+
+from netdoctor.errors import NothingExaminedError
+from netdoctor.facts.site import Site
+from netdoctor.inputs.data import Data
+from netdoctor.inputs.model import LoadedModel
+from netdoctor.observe import unwrap
+
+_LISTED = 6
+Progress = Callable[[int, int], None]
+Thresholds = Mapping[str, Mapping[str, Any]]
+
+
+def selects(pattern: str, site: Site) -> bool:
+    """Whether a --layers pattern names the call or the module in which it happened."""
+    return site.matches(pattern) or site.inside(pattern)
+
+
+def loaded_from(model: nn.Module | LoadedModel, device: str | None) -> LoadedModel:
+    """The model, unwrapped and on the device; None for where it is."""
+    if isinstance(model, LoadedModel):
+        return model
+    module = unwrap(model)
+    parameter = next(module.parameters(), None)
+    where = parameter.device if parameter is not None else torch.device("cpu")
+    if device is not None and torch.device(device) != where:
+        module, where = module.to(device), torch.device(device)
+    return LoadedModel(module, type(module).__name__, where)
+
+
+def freshness(loaded: LoadedModel) -> bool | None:
+    """Whether the weights are untrained: as loaded, else by norm statistics nobody touched."""
+    if loaded.fresh is not None:
+        return loaded.fresh
+    means = [
+        norm.running_mean
+        for norm in loaded.module.modules()
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_mean is not None
+    ]
+    return False if means and any(bool(mean.any()) for mean in means) else None
+
+
+def nothing_measured(patterns: Sequence[str], seen: Sequence[Site]) -> NothingExaminedError:
+    """The error when no call was measured, with near misses of the --layers patterns."""
+    if not patterns:
+        return NothingExaminedError(
+            "no activation function was called",
+            hint="`netdoctor layers MODEL` lists what ran; `netdoctor activations --all` measures "
+            "every module's output.",
+        )
+    calls = list(dict.fromkeys(str(site) for site in seen))
+    names = sorted({name for site in seen for name in (str(site), site.path) if name})
+    close = [near for each in patterns for near in get_close_matches(each, names, 3, 0.5)]
+    more = f" and {len(calls) - _LISTED} more" if len(calls) > _LISTED else ""
+    return NothingExaminedError(
+        f"--layers {' '.join(patterns)} matches none of the calls that were watched "
+        f"({len(calls)} in all)",
+        hint=f"Did you mean {', '.join(close)}?"
+        if close
+        else f"Watched were {', '.join(calls[:_LISTED])}{more}; `netdoctor layers MODEL` lists the "
+        "modules too, which `netdoctor activations --all` measures.",
+    )
+
+
+def data_notes(source: Data) -> Sequence[str]:
+    """The lines of a report that say what the data were."""
+    return source.notes if source.synthetic else (f"data: {source.description}", *source.notes)
