@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from netdoctor.version import __version__
 
 if TYPE_CHECKING:
-    from netdoctor.api import activations, deadneurons, featuremaps, layers
+    from netdoctor.api import activations, check_forward, deadneurons, featuremaps, layers
     from netdoctor.report import Finding, Report, Severity
 
-_API = ("activations", "deadneurons", "featuremaps", "layers")
+_API = ("activations", "check_forward", "deadneurons", "featuremaps", "layers")
 _REPORT = ("Finding", "Report", "Severity")
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Severity",
     "__version__",
     "activations",
+    "check_forward",
     "deadneurons",
     "featuremaps",
     "layers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdoctor.api.activations import activations, deadneurons, layers
+from netdoctor.api.check_forward import check_forward
 from netdoctor.api.featuremaps import featuremaps
 
-__all__ = ["activations", "deadneurons", "featuremaps", "layers"]
+__all__ = ["activations", "check_forward", "deadneurons", "featuremaps", "layers"]

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from netdoctor.cli import activations, deadneurons, env, featuremaps, layers, rules, show_config
+from netdoctor.cli import (
+    activations,
+    check_forward,
+    deadneurons,
+    env,
+    featuremaps,
+    layers,
+    rules,
+    show_config,
+)
 from netdoctor.version import __version__
 
 app = typer.Typer(
@@ -42,5 +51,14 @@ def netdoctor(
     """Finds what is wrong with a PyTorch network, and says what to do about it."""
 
 
-for module in (deadneurons, activations, featuremaps, layers, rules, env, show_config):
+for module in (
+    check_forward,
+    deadneurons,
+    activations,
+    featuremaps,
+    layers,
+    rules,
+    env,
+    show_config,
+):
     module.register(app)

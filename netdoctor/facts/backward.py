@@ -70,6 +70,7 @@ class GradientOrigin:
             of that gradient is not the batch.
         parameters: names of the parameters whose gradient is not finite.
         model_inputs: inputs that require gradients, and whose gradient is not finite.
+        nan: whether some of those gradients are NaN, not only infinite.
         examined: number of parameters and inputs whose gradients were looked at.
     """
 
@@ -89,6 +90,7 @@ class GradientOrigin:
     samples: tuple[int, ...] | None
     parameters: tuple[str, ...]
     model_inputs: tuple[str, ...]
+    nan: bool
     examined: int
 
     @property

@@ -20,6 +20,7 @@ from typing import Any
 
 from netdoctor.errors import NetDoctorError
 
+_FRAMES = 4  # lines of the user that a message tells
 _LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 _NOT_THE_USERS = tuple(
     os.path.realpath(folder) + os.sep for folder in (str(Path(__file__).parents[1]), *_LIBRARIES)
@@ -118,13 +119,17 @@ def guarded(
 
 
 def describe(exception: BaseException) -> str:
-    """The exception's type and text with the user's own file and line that it came from."""
+    """The exception's type and text, where in the model it was, and the user's own lines.
+
+    The lines are innermost first; `raised_in` is what `observe` writes on an exception.
+    """
     if isinstance(exception, SystemExit):
         text = f"SystemExit (sys.exit({exception.code!r}) was called)"
     else:
         name = type(exception).__name__
         text = f"{name}: {exception}" if str(exception) else name
-    where = _users_frame(exception)
+    text += getattr(exception, "raised_in", "")
+    where = _users_frames(exception)
     return f"{text} (at {where})" if where else text
 
 
@@ -162,7 +167,7 @@ def near_paths(path: Path) -> str:
     return f"Did you mean {' or '.join(str(parent / name) for name in close)}?" if close else ""
 
 
-def _users_frame(exception: BaseException) -> str:
+def _users_frames(exception: BaseException) -> str:
     if isinstance(exception, SyntaxError) and exception.filename:
         return f"{exception.filename}:{exception.lineno}"
     frames = [
@@ -173,9 +178,13 @@ def _users_frame(exception: BaseException) -> str:
     ]
     if not frames:
         return ""
-    last = frames[-1]
-    function = "" if last.name.startswith("<") else f" in {last.name}"
-    return f"{last.filename}:{last.lineno}{function}"
+    told = [
+        f"{frame.filename}:{frame.lineno}"
+        + ("" if frame.name.startswith("<") else f" in {frame.name}")
+        for frame in frames[::-1]
+    ]
+    rest = f", and {len(told) - _FRAMES} more" if len(told) > _FRAMES else ""
+    return ", called from ".join(told[:_FRAMES]) + rest
 
 
 def _make_importable(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -98,13 +99,15 @@ class Observer(TorchFunctionMode):
         def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
             if _in_backward() or not self._leave(frame):
                 return
+            error = sys.exc_info()[1] if output is None else None
+            if error is not None and error is not self.being_handled:
+                self._raised(error, frame, type(module).__name__, (args, kwargs))
             if quiet and isinstance(output, Tensor) and self.traces.get(output) is not None:
                 self.seen.called.add(id(module))
                 return
             with torch._C.DisableTorchFunction():
                 self._module_call(frame, (args, kwargs), output)
-                raised = output is None and sys.exc_info()[1] is not self.being_handled
-                if root and frame not in self.stack and not raised:
+                if root and frame not in self.stack and error in (None, self.being_handled):
                     self._end(output)
 
         try:
@@ -170,10 +173,26 @@ class Observer(TorchFunctionMode):
         if name in ACTIVATIONS and not self.suppressed:
             with torch._C.DisableTorchFunction():
                 activation = self._activation(name, args, kwargs, inputs)
-        output = func(*args, **kwargs)
+        try:
+            output = func(*args, **kwargs)
+        except Exception as error:
+            self._raised(error, self.stack[-1], name, (args, kwargs))
+            raise
         with torch._C.DisableTorchFunction():
             self._function_call(name, args, kwargs, inputs, output, activation)
         return output
+
+    def _raised(self, error: BaseException, frame: _Frame, name: str, given: Any) -> None:
+        """Writes on an exception where in the model it was raised, if that is not known yet."""
+        if getattr(error, "raised_in", None) is None and isinstance(error, Exception):
+            with torch._C.DisableTorchFunction():
+                names = {id(each): name for name, each in self.model.named_parameters()}
+                shapes = [_shape(each, names.get(id(each))) for each in tensors_in(given)]
+            layer = f"{frame.path or '(model)'} ({type(frame.module).__name__})"
+            what = f"{name} of " if name != type(frame.module).__name__ else "called with "
+            told = f", in {layer}" + (f", {what}{', '.join(shapes)}" if shapes else "")
+            with contextlib.suppress(AttributeError):
+                error.raised_in = told  # type: ignore[attr-defined]
 
     def _property(self, func: Callable[..., Any], args: Sequence[Any], output: Tensor) -> None:
         name = _PROPERTIES.get(getattr(getattr(func, "__self__", None), "__name__", ""))
@@ -223,7 +242,8 @@ class Observer(TorchFunctionMode):
         if activation is not None:
             self._activation_call(site, *activation, main, inputs, frame.module)
         if self.numbered_names is None:
-            self._tell("operation", site, name, main, inputs, frame.module)
+            given = (args, kwargs)
+            self._tell("operation", site, name, main, inputs, frame.module, None, output, given)
 
     def _note_parameters(self, inputs: Sequence[Any]) -> None:
         for each in inputs:
@@ -245,7 +265,8 @@ class Observer(TorchFunctionMode):
             trace = self.traces.get(main) or _UNSEEN
             self._activation_call(site, frame.kind, trace, main, given, frame.module)
         elif self.every_module:
-            self._tell("module", site, type(frame.module).__name__, main, given, frame.module)
+            name = type(frame.module).__name__
+            self._tell("module", site, name, main, given, frame.module, None, output, inputs)
 
     def _activation_call(
         self,
@@ -281,11 +302,15 @@ class Observer(TorchFunctionMode):
         inputs: Sequence[Tensor],
         module: nn.Module | None,
         kind: Kind | None = None,
+        returned: Any = None,
+        given: tuple[Sequence[Any], Mapping[str, Any]] = ((), {}),
     ) -> None:
         if torch._C._functorch.is_functorch_wrapped_tensor(output):
             return  # inside vmap or grad it has no values yet
         trace = self.traces.get(output) or _UNSEEN
-        self.on_call(Call(site, watch, name, output, tuple(inputs), kind, module, trace))
+        outputs = (output,) if returned is output or returned is None else _numbers_in(returned)
+        call = Call(site, watch, name, output, tuple(inputs), kind, module, trace, outputs, given)
+        self.on_call(call)
         if self.on_gradient is not None and output.requires_grad:
             tell = self.on_gradient
             hook: Callable[..., RemovableHandle] = output.register_hook
@@ -330,6 +355,21 @@ def _main_tensor(output: Any) -> Tensor | None:
         if each.is_floating_point() and each.layout == torch.strided and not each.is_nested:
             return each
     return None
+
+
+def _numbers_in(output: Any) -> tuple[Tensor, ...]:
+    """All ordinary tensors of floating-point or complex numbers in an output."""
+    return tuple(
+        each
+        for each in tensors_in(output)
+        if (each.is_floating_point() or each.is_complex())
+        and each.layout == torch.strided
+        and not each.is_nested
+    )
+
+
+def _shape(tensor: Tensor, name: str | None) -> str:
+    return f"{name or str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
 def _same_size(inputs: Sequence[Tensor], output: Tensor) -> bool:

@@ -6,9 +6,10 @@ import dataclasses
 import inspect
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +22,12 @@ from netdoctor.report import NotExamined
 
 Watch = Literal["activation", "module", "operation"]
 
-_NOT_THE_USERS = tuple(
-    f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, Path(__file__).parent)
-)
+_TORCH, _HERE, _NETDOCTOR = (
+    f"{folder}{os.sep}"
+    for folder in (
+        Path(torch.__file__).parent, Path(__file__).parent, Path(__file__).parents[1]
+    )
+)  # fmt: skip
 _SCRIPTED = "scripted or traced: what happens inside cannot be seen"
 
 
@@ -43,6 +47,8 @@ class Call:
         kind: the activation function; None for others.
         module: the module that is the call, or in whose forward it ran; None outside of modules.
         trace: where the output comes from.
+        outputs: all its ordinary tensors of floating-point or complex numbers.
+        arguments: the positional and keyword arguments, as they were given.
     """
 
     site: Site
@@ -53,18 +59,25 @@ class Call:
     kind: Kind | None
     module: nn.Module | None
     trace: Trace
+    outputs: tuple[Tensor, ...] = ()
+    arguments: tuple[Sequence[Any], Mapping[str, Any]] = ((), {})
 
     def source(self) -> str:
-        """`file.py:12` of the user's line that made the call; only while the callback runs."""
+        """`file.py:12` of the user's line that made the call; only while the callback runs.
+
+        Empty where no line of the user's led to it, as inside a bare `nn.Sequential`.
+        """
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None and not _in(frame, _NOT_THE_USERS[1:]):
+        while frame is not None and not _in(frame, _HERE):
             frame = frame.f_back  # the callback's own frames
-        while frame is not None and _in(frame, _NOT_THE_USERS):
+        while frame is not None and _in(frame, (_TORCH, _HERE)):
             frame = frame.f_back
-        return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "unknown"
+        if frame is None or _in(frame, _NETDOCTOR):
+            return ""
+        return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _in(frame: FrameType, folders: tuple[str, ...]) -> bool:
+def _in(frame: FrameType, folders: str | tuple[str, ...]) -> bool:
     return frame.f_code.co_filename.startswith(folders)
 
 

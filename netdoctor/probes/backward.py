@@ -73,11 +73,13 @@ class _Checked:
     Attributes:
         loss: of the batch.
         sick: names of the parameters and inputs whose gradient is not finite.
+        nan: whether some of those are NaN.
         count: how many gradients there are.
     """
 
     loss: float
     sick: tuple[str, ...]
+    nan: bool
     count: int
 
 
@@ -130,7 +132,8 @@ def _gradients(model: nn.Module, batch: Batch, loss: Tensor) -> _Checked:
     sick: tuple[str, ...] = ()
     if not all_finite(found.values()):
         sick = tuple(name for name, each in found.items() if not all_finite([each]))
-    return _Checked(float(loss.detach()), sick, len(found))
+    nan = any(bool(found[name].isnan().any()) for name in sick)
+    return _Checked(float(loss.detach()), sick, nan, len(found))
 
 
 _BACKWARD_HINT = (
@@ -170,6 +173,7 @@ def _origin(
         samples=first.samples,
         parameters=tuple(name for name in checked.sick if name in names),
         model_inputs=tuple(name for name in checked.sick if name not in names),
+        nan=checked.nan,
         examined=checked.count,
     )
 

@@ -8,12 +8,26 @@ from netdoctor.rules.core import Rule, registered
 COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "deadneurons": ("ACT001", "ACT002", "ACT003"),
     "activations": ("NUM", "ACT"),
+    "check-forward": (
+        "NUM",
+        "MOD001",
+        "MOD003",
+        "MOD004",
+        "ACT004",
+        "WGT001",
+        "WGT007",
+    ),
 }
 
 
 def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in order."""
-    from netdoctor.rules import activations, numerics  # noqa: F401  registering is their effect
+    from netdoctor.rules import (  # noqa: F401  registering is their effect
+        activations,
+        numerics,
+        signals,
+        state,
+    )
 
     return registered()
 

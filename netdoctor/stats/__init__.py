@@ -6,7 +6,15 @@ of all data. NaN and infinities are counted and left out.
 """
 
 from netdoctor.stats.moments import MomentAccumulator
+from netdoctor.stats.ranges import RangeAccumulator
 from netdoctor.stats.units import UnitAccumulator
-from netdoctor.stats.view import UnitView, unit_view
+from netdoctor.stats.view import UnitView, unit_view, values_of
 
-__all__ = ["MomentAccumulator", "UnitAccumulator", "UnitView", "unit_view"]
+__all__ = [
+    "MomentAccumulator",
+    "RangeAccumulator",
+    "UnitAccumulator",
+    "UnitView",
+    "unit_view",
+    "values_of",
+]

@@ -73,6 +73,17 @@ def unit_view(output: Tensor, axis: int | None, samples: int) -> UnitView:
     return UnitView(values, 1, samples)
 
 
+def values_of(tensor: Tensor) -> Tensor:
+    """(M,) the values as they lie in memory, in float32 at least; complex ones as pairs."""
+    tensor = tensor.detach()
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
+    strides = tensor.stride()
+    order = sorted(range(tensor.ndim), key=lambda axis: -strides[axis])
+    flat = tensor.permute(order).reshape(-1)
+    return flat if flat.dtype in (torch.float32, torch.float64) else flat.float()
+
+
 def double(tensor: Tensor) -> Tensor:
     """In float64, on the CPU if its device has no such numbers."""
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netdoctor.facts.activations import ActivationFacts, CallFacts, Moments, Units
+from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
 from netdoctor.facts.site import Site
 
 
@@ -51,6 +52,45 @@ def facts(units: Units | None = None, moments: Moments | None = None) -> Activat
     return ActivationFacts((call,), 512, synthetic=False, fresh=False, device="cpu", seed=0)
 
 
+def forward(**changes: Any) -> ForwardFacts:
+    """Forward passes of a trained network over 160 real samples, in ten batches."""
+    nothing = ForwardFacts(
+        calls=(), origins=(), state=(), norms=(), backward=None, losses=(), judged_as="",
+        fresh_norms=False, samples=160, batches=10, synthetic=False, fresh=False, device="cpu",
+        seed=0,
+    )  # fmt: skip
+    return dataclasses.replace(nothing, **changes)
+
+
+def signals(*spreads: float) -> ForwardFacts:
+    """Weighted layers between whose samples the outputs lie so far apart."""
+    return forward(
+        calls=tuple(
+            ForwardCall(
+                Site(f"fc{place}"), "Linear", (16, 8), "float32", moments(), "ok", True, False, each
+            )
+            for place, each in enumerate(spreads)
+        )
+    )
+
+
+def half(largest: float) -> ForwardFacts:
+    """A call in float16 with values up to this."""
+    values = dataclasses.replace(moments(), maximum=largest)
+    return forward(calls=(ForwardCall(Site("fc"), "Linear", (16, 8), "float16", values, "ok"),))
+
+
+def sick_weight(*, nan: int = 0, inf: int = 0) -> ForwardFacts:
+    """A weight with so many NaN and infinities, which a call reads."""
+    fault = StateFault("fc.weight", "parameter", nan, inf, 64, True, "fc#1", "net.py:12", 3)
+    return forward(state=(fault,) if nan + inf else ())
+
+
+def norm(off: int) -> ForwardFacts:
+    """A batch norm of 20 channels, so many of which have statistics that do not fit."""
+    return forward(norms=(NormFault("bn", "BatchNorm2d", 0, off, 20, 1e-12, 1.0, 300.0),))
+
+
 CASES = {
     "ACT001": Cases(
         fires=facts(units(dead=16)), quiet=facts(units(dead=15)), boundary=facts(units(dead=16))
@@ -73,4 +113,19 @@ CASES = {
         quiet=facts(moments=moments()),
         boundary=facts(moments=moments(inf=1)),
     ),
+    "NUM003": Cases(
+        fires=signals(1, 40, 1600, 64000, 3e6),
+        quiet=signals(1, 2, 50, 100, 300),
+        boundary=signals(1, 10, 100, 1000, 10000),
+    ),
+    "NUM004": Cases(
+        fires=signals(1, 1e-2, 1e-4, 1e-6, 1e-8),
+        quiet=signals(1, 0.5, 0.2, 0.1, 1e-3),
+        boundary=signals(1, 0.1, 1e-2, 1e-3, 1e-5),
+    ),
+    "NUM005": Cases(fires=half(60000), quiet=half(200), boundary=half(32752)),
+    "WGT001": Cases(
+        fires=sick_weight(nan=4, inf=1), quiet=sick_weight(), boundary=sick_weight(inf=1)
+    ),
+    "WGT007": Cases(fires=norm(20), quiet=norm(1), boundary=norm(2)),
 }

@@ -1,0 +1,157 @@
+"""`netdoctor.check_forward`: what comes out of every call, and where it first goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from netdoctor.api.common import (
+    Progress,
+    Thresholds,
+    data_notes,
+    freshness,
+    loaded_from,
+    nothing_measured,
+    selects,
+)
+from netdoctor.errors import UsageError
+from netdoctor.facts.backward import BackwardFacts
+from netdoctor.facts.forward import LARGEST, ForwardFacts
+from netdoctor.facts.forward_table import table
+from netdoctor.facts.site import Site
+from netdoctor.inputs.data import Data, data_from
+from netdoctor.inputs.model import LoadedModel
+from netdoctor.inputs.objective import Objective
+from netdoctor.probes import forward
+from netdoctor.probes.backward import first_bad_gradient
+from netdoctor.report import Report
+from netdoctor.rules.core import judge
+from netdoctor.rules.selection import select_rules
+
+
+def check_forward(
+    model: nn.Module | LoadedModel,
+    data: Any = None,
+    *,
+    batches: int = 10,
+    batch_size: int = 32,
+    device: str | None = None,
+    seed: int = 0,
+    layers: Sequence[str] = (),
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    thresholds: Thresholds | None = None,
+    loss: str | None = None,
+    backward: bool = False,
+    depth: int | None = None,
+    judge_as: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Shapes and values call by call, and the first operation that makes NaN or infinity.
+
+    Args:
+        model: the network; it is left bit for bit as it was found.
+        data: a DataLoader, Dataset or iterable of batches; None for random input.
+        batches: how many batches to look at.
+        batch_size: for what does not come in batches.
+        device: where to run, `cpu`, `cuda:1`; None for where the model is.
+        seed: of random input and of the data's order.
+        layers: names or shell patterns of the calls or modules to list; empty for all. All calls
+            are watched.
+        select: only these rules, by code, slug or family.
+        ignore: none of these rules.
+        thresholds: changed thresholds, by rule code and name.
+        loss: `cross-entropy`, `bce`, `mse` or `module:factory`; None to choose from the data.
+        backward: looks at the gradients too.
+        depth: lists modules down to this depth only.
+        judge_as: `float16` or `bfloat16`: judges the values for that type.
+        progress: told (batches done, batches in all).
+
+    Returns:
+        A report with the findings of NUM, MOD001, MOD003, MOD004, ACT004, WGT001 and WGT007 and
+        the table `layers`.
+
+    Raises:
+        NetDoctorError: the model or data cannot be used, or no call matched.
+    """
+    if depth is not None and depth < 1:
+        raise UsageError(f"depth is {depth}", hint="give 1 or more")
+    if judge_as is not None and judge_as not in LARGEST:
+        raise UsageError(f"there is no type {judge_as!r} to judge for", hint="float16 or bfloat16")
+    rules = select_rules("check-forward", select, ignore)
+    loaded = loaded_from(model, device)
+    source = data_from(data, loaded, batches=batches, batch_size=batch_size, seed=seed)
+    objective = Objective(loss)
+    facts = _measured(
+        loaded, source, layers, objective=objective, depth=depth, judged_as=judge_as or "",
+        seed=seed, progress=None if progress is None else lambda done: progress(done, batches),
+    )  # fmt: skip
+    notes: tuple[str, ...] = (_of_loss(facts, objective),)
+    if backward:
+        gradients = Objective(loss, seed=seed)
+        backward_facts = first_bad_gradient(loaded.module, source, gradients)
+        facts = dataclasses.replace(facts, backward=backward_facts)
+        notes += (_of_backward(backward_facts, gradients),)
+    judgement = judge([facts], rules, thresholds)
+    return Report(
+        command="check-forward",
+        subject=loaded.name,
+        device=facts.device,
+        facts=facts,
+        tables=[table(facts)],
+        not_examined=facts.not_examined,
+        notes=(*loaded.notes, *data_notes(source), *notes),
+        findings=judgement.findings,
+        ran=judgement.ran,
+        skipped=judgement.skipped,
+        settings={
+            "seed": seed, "batches": facts.batches, "samples": facts.samples,
+            "data": source.description, "synthetic": facts.synthetic, "loss": objective.name,
+            "backward": backward, "depth": depth, "as": judge_as,
+        },
+    )  # fmt: skip
+
+
+def _of_loss(facts: ForwardFacts, objective: Objective) -> str:
+    """Which loss it is, and its value."""
+    finite = [each for each in facts.losses if math.isfinite(each)]
+    told = f"; {sum(finite) / len(finite):.4g} on average" if finite else ""
+    if len(finite) < len(facts.losses):
+        count = len(facts.losses) - len(finite)
+        told += f"; not finite in {count} of {len(facts.losses)} batches"
+    return objective.note + told
+
+
+def _of_backward(facts: BackwardFacts, objective: Objective) -> str:
+    """What was looked at in the backward passes."""
+    if facts.reason:
+        return f"backward: not examined: {facts.reason}"
+    left_out = f"; left out: {'; '.join(facts.notes[:3])}" if facts.notes else ""
+    return f"backward: {facts.batches} batches, {objective.note}{left_out}"
+
+
+def _measured(
+    loaded: LoadedModel, source: Data, patterns: Sequence[str], **options: Any
+) -> ForwardFacts:
+    seen: list[Site] = []
+
+    def wanted(site: Site) -> bool:
+        seen.append(site)
+        return not patterns or any(selects(pattern, site) for pattern in patterns)
+
+    facts = forward.measure(
+        loaded.module,
+        source,
+        wanted=wanted,
+        samples=source.samples,
+        synthetic=source.synthetic,
+        fresh=freshness(loaded),
+        **options,
+    )
+    if not facts.calls and (patterns or not seen):
+        raise nothing_measured(patterns, seen)
+    return facts

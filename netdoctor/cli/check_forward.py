@@ -1,0 +1,68 @@
+"""`netdoctor check-forward`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from netdoctor.cli.command import Request, command
+from netdoctor.cli.examine import examine
+from netdoctor.cli.finish import finish
+from netdoctor.cli.options import DATA, LOSS, MODEL, REPORT, RULES, RUN
+
+
+class HalfType(str, Enum):
+    """A type with less range than float32."""
+
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
+Backward = Annotated[
+    bool,
+    typer.Option(
+        "--backward", help="Look at the gradients too.", rich_help_panel="Run", metavar="",
+        show_default=False,
+    ),
+]  # fmt: skip
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        "--depth", help="List modules down to this depth only.", metavar="N", min=1,
+        rich_help_panel="Run",
+    ),
+]  # fmt: skip
+JudgeAs = Annotated[
+    HalfType | None,
+    typer.Option(
+        "--as", help="Judge the values for this type: what would overflow in it?",
+        rich_help_panel="Run",
+    ),
+]  # fmt: skip
+
+
+def check_forward(
+    request: Request,
+    backward: Backward = False,
+    depth: Depth = None,
+    judge_as: JudgeAs = None,
+) -> int:
+    """What comes out of every call, and the first operation that makes NaN or Inf, with its line.
+
+    [dim]netdoctor check-forward my_module:factory --checkpoint last.pt --data my_data:loader
+    netdoctor check-forward my_module:factory --data my_data:loader --backward
+    netdoctor check-forward resnet18 --weights DEFAULT --data photos/ --as float16 --depth 1[/dim]
+    """
+    report = examine(
+        request, "check_forward", loss=request.config.loss, backward=backward, depth=depth,
+        judge_as=judge_as.value if judge_as else None,
+    )  # fmt: skip
+    return finish(report, request.config)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    shared = (MODEL, DATA, LOSS, RUN, RULES, REPORT)
+    command(app, "check-forward", *shared, panel="Examine a model")(check_forward)

@@ -1,0 +1,95 @@
+"""WGT001 and WGT007: parameters and buffers that the network cannot run with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netdoctor.facts.forward import ForwardFacts
+from netdoctor.report import Severity
+from netdoctor.rules.core import Hit, Skip, rule
+
+
+@rule("WGT001", "nan-weight", Severity.ERROR)
+def nan_weight(facts: ForwardFacts, *, threshold: int = 1) -> Iterator[Hit | Skip]:
+    """A parameter or buffer holds NaN or infinities.
+
+    Measures: the number of NaN and infinities in each parameter and buffer that the forward passes
+    read; `threshold` of them is a finding.
+
+    Why: all that is computed from them is NaN, or as constant as if the layer were not there.
+
+    False alarm: a buffer whose only infinities are minus infinity is a mask, and not counted. What
+    no forward pass read is not judged.
+
+    Remedy: load the last checkpoint before the loss was NaN; then look for what made it so (a
+    learning rate too high, a NaN in a batch, an overflow in half precision).
+
+    Source: house heuristic.
+    """
+    for fault in facts.state:
+        if not fault.used:
+            yield Skip("not read in these forward passes", fault.name)
+            continue
+        count = fault.nan + fault.inf
+        if count < threshold:
+            continue
+        message = f"{fault.nan} NaN and {fault.inf} infinities among {fault.values} values of the "
+        message += fault.kind
+        if fault.call:
+            message += f"; first read by {fault.call}"
+            message += f" ({fault.source})" if fault.source else ""
+        if fault.consequences:
+            message += f"; {fault.consequences} call(s) give NaN or infinities because of it"
+        yield Hit(
+            fault.name,
+            message,
+            {"nan": fault.nan, "inf": fault.inf, "threshold": threshold, "values": fault.values,
+             "call": fault.call, "source": fault.source, "consequences": fault.consequences},
+            "Load the last checkpoint before the loss was NaN; then find what made it so: a "
+            "learning rate too high, a NaN in a batch, an overflow in half precision.",
+        )  # fmt: skip
+
+
+@rule("WGT007", "broken-norm-statistics", Severity.ERROR)
+def broken_norm_statistics(facts: ForwardFacts, *, threshold: float = 0.1) -> Iterator[Hit | Skip]:
+    """A norm layer's running statistics do not fit what the layer is given.
+
+    Measures: the share of a batch norm's channels whose values, normalised with the running mean
+    and variance, have more than a hundred times the size that they should have, or less than a
+    thousandth of it; from `threshold` a finding. A negative running variance always is one.
+
+    Why: in evaluation mode the layer blows its input up or wipes it out; training mode, which uses
+    the batch's own statistics, hides it.
+
+    False alarm: the layers of a fresh network have not estimated anything yet, and random input is
+    not what a trained layer expects: neither is judged, but for a negative variance. Statistics
+    with NaN or infinities are nan-weight.
+
+    Remedy: estimate the statistics again with forward passes in training mode over real data
+    (without an optimiser step), or load a checkpoint before they broke.
+
+    Source: Ioffe and Szegedy 2015; thresholds: house heuristic.
+    """
+    if facts.synthetic and not any(fault.negative for fault in facts.norms):
+        yield Skip("the input is random, which is not what a trained norm layer expects")
+        return
+    for fault in facts.norms:
+        share = fault.off / fault.channels
+        if not fault.negative and (share < threshold or facts.synthetic):
+            continue
+        what = (
+            f"{fault.negative} of {fault.channels} running variances are negative, down to "
+            f"{fault.smallest:.4g}"
+            if fault.negative
+            else f"the running statistics of {fault.off} of {fault.channels} channels are off: "
+            f"normalised values have {fault.gain:.3g} times the size that they should have "
+            f"(running variances from {fault.smallest:.3g} to {fault.largest:.3g})"
+        )
+        yield Hit(
+            fault.path,
+            f"{what}, in {fault.kind}",
+            {"share": share, "threshold": threshold, "negative": fault.negative, "off": fault.off,
+             "channels": fault.channels, "gain": fault.gain, "smallest": fault.smallest},
+            "Estimate the running statistics again: forward passes in training mode over real "
+            "data, without an optimiser step; or load a checkpoint before they broke.",
+        )  # fmt: skip
