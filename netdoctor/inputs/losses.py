@@ -57,7 +57,7 @@ def _suggested(output: Tensor, target: Tensor) -> tuple[str, str]:
     shapes = f"output {tuple(output.shape)}, target {tuple(target.shape)}"
     one_each = output.numel() == target.numel()
     if not target.is_floating_point():
-        if _class_axis(output, target) is not None and not (one_each and output.shape[1:] == (1,)):
+        if class_axis(output, target) is not None and not (one_each and output.shape[1:] == (1,)):
             return "cross-entropy", f"the target holds class indices ({shapes})"
         if one_each and _is_binary(target):
             return "bce", f"the target is 0 or 1 for each output ({shapes})"
@@ -73,7 +73,7 @@ def _suggested(output: Tensor, target: Tensor) -> tuple[str, str]:
     )
 
 
-def _class_axis(output: Tensor, target: Tensor) -> int | None:
+def class_axis(output: Tensor, target: Tensor) -> int | None:
     """1 for (N, C, …), -1 for (N, T, C), None where the target is no index into the output."""
     if output.ndim == target.ndim + 1:
         if output.shape[:1] + output.shape[2:] == target.shape:
@@ -97,7 +97,7 @@ def _is_distribution(target: Tensor) -> bool:
 def _cross_entropy(output: Tensor, target: Tensor) -> Tensor:
     if not target.is_floating_point():
         target = target.long()
-        if _class_axis(output, target) == -1:
+        if class_axis(output, target) == -1:
             return F.cross_entropy(output.flatten(0, -2), target.flatten())
     return F.cross_entropy(output, target)
 

@@ -17,6 +17,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
         "WGT001",
         "WGT007",
     ),
+    "gradflow": ("MOD001", "MOD002"),
 }
 
 
@@ -24,6 +25,7 @@ def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in order."""
     from netdoctor.rules import (  # noqa: F401  registering is their effect
         activations,
+        head,
         numerics,
         signals,
         state,

@@ -9,6 +9,7 @@ import numpy as np
 
 from netdoctor.facts.activations import ActivationFacts, CallFacts, Moments, Units
 from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
+from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
 from netdoctor.facts.site import Site
 
 
@@ -91,6 +92,16 @@ def norm(off: int) -> ForwardFacts:
     return forward(norms=(NormFault("bn", "BatchNorm2d", 0, off, 20, 1e-12, 1.0, 300.0),))
 
 
+def head(distributions: int = 0, broadcasts: int = 0) -> HeadFacts:
+    """The head of a classifier of which so many of 64 rows are distributions."""
+    values = OutputValues(rows=64, distributions=distributions, values=256, in_unit=256)
+    blown_up = tuple(Broadcast(f"sub{n}", (64, 1), (64,), (64, 64)) for n in range(broadcasts))
+    return HeadFacts(
+        "cross-entropy", chosen=True, classes=4, evaluation=values, training=values,
+        broadcasts=blown_up,
+    )  # fmt: skip
+
+
 CASES = {
     "ACT001": Cases(
         fires=facts(units(dead=16)), quiet=facts(units(dead=15)), boundary=facts(units(dead=16))
@@ -128,4 +139,8 @@ CASES = {
         fires=sick_weight(nan=4, inf=1), quiet=sick_weight(), boundary=sick_weight(inf=1)
     ),
     "WGT007": Cases(fires=norm(20), quiet=norm(1), boundary=norm(2)),
+    "MOD001": Cases(fires=head(64), quiet=head(63), boundary=head(64)),
+    "MOD002": Cases(
+        fires=head(broadcasts=2), quiet=head(broadcasts=0), boundary=head(broadcasts=1)
+    ),
 }
