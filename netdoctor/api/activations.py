@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import nn
@@ -20,12 +20,17 @@ from netdoctor.errors import NothingExaminedError
 from netdoctor.facts import tables
 from netdoctor.facts.activations import ActivationFacts
 from netdoctor.facts.site import Site
+from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data, data_from
 from netdoctor.inputs.model import LoadedModel
+from netdoctor.probes import wiring
 from netdoctor.probes.activations import measure
+from netdoctor.probes.samples import few
 from netdoctor.report import Report, Table
 from netdoctor.rules.core import judge
 from netdoctor.rules.selection import select_rules
+
+_NOTED = 3  # batches whose samples are mixed for the check of what the output depends on
 
 
 def deadneurons(
@@ -103,11 +108,15 @@ def activations(
         NetDoctorError: the model or data cannot be used, or nothing was called.
     """
     rules = select_rules("activations", select, ignore)
+    first: list[Batch] = []
     facts, loaded, source = _measured(
         model, data, batches, batch_size, device, seed, layers, progress,
-        every_module=every_module, detailed=True,
+        every_module=every_module, detailed=True, first=first,
     )  # fmt: skip
-    judgement = judge(facts, rules, thresholds)
+    sensitivity = wiring.measure(
+        loaded.module, first, fresh=facts.fresh, synthetic=facts.synthetic, checks=["sensitivity"]
+    )
+    judgement = judge([facts, sensitivity], rules, thresholds)
     return _report(
         "activations", loaded, source, facts, [tables.activations(facts)], batches
     ).replace(findings=judgement.findings, ran=judgement.ran, skipped=judgement.skipped)
@@ -144,8 +153,10 @@ def _measured(
     seed: int,
     patterns: Sequence[str],
     progress: Progress | None,
+    first: list[Batch] | None = None,
     **options: Any,
 ) -> tuple[ActivationFacts, LoadedModel, Data]:
+    """The facts, and what they are about; `first` is given the first batches."""
     loaded = loaded_from(model, device)
     source = (
         data
@@ -160,7 +171,7 @@ def _measured(
 
     facts = measure(
         loaded.module,
-        source,
+        source if first is None else _noted(source, first),
         wanted=wanted,
         synthetic=source.synthetic,
         fresh=freshness(loaded),
@@ -171,6 +182,14 @@ def _measured(
     if not facts.calls:
         raise nothing_measured(patterns, seen)
     return facts, loaded, source
+
+
+def _noted(batches: Iterable[Batch], first: list[Batch]) -> Iterator[Batch]:
+    """The batches as they come; a few samples of the first ones are put aside."""
+    for number, batch in enumerate(batches):
+        if number < _NOTED:
+            first.append(few(batch))
+        yield batch
 
 
 def _nothing_to_judge(facts: ActivationFacts) -> NothingExaminedError:

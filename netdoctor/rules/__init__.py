@@ -8,16 +8,8 @@ from netdoctor.rules.core import Rule, registered
 COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "deadneurons": ("ACT001", "ACT002", "ACT003"),
     "activations": ("NUM", "ACT"),
-    "check-forward": (
-        "NUM",
-        "MOD001",
-        "MOD003",
-        "MOD004",
-        "ACT004",
-        "WGT001",
-        "WGT007",
-    ),
     "gradflow": ("MOD001", "MOD002"),
+    "check-forward": ("NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT001", "WGT007"),
 }
 
 
@@ -29,6 +21,7 @@ def catalogue() -> dict[str, Rule]:
         numerics,
         signals,
         state,
+        wiring,
     )
 
     return registered()

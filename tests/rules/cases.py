@@ -11,6 +11,7 @@ from netdoctor.facts.activations import ActivationFacts, CallFacts, Moments, Uni
 from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
 from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
 from netdoctor.facts.site import Site
+from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,6 +103,34 @@ def head(distributions: int = 0, broadcasts: int = 0) -> HeadFacts:
     )  # fmt: skip
 
 
+def wiring(**measured: Any) -> WiringFacts:
+    """A trained network on real data, of which some checks were done."""
+    nothing = Unmeasured("not asked for")
+    checks = {"crosstalk": nothing, "mode_gap": nothing, "sensitivity": nothing, **measured}
+    return WiringFacts(**checks, synthetic=False, fresh=False, device="cpu")
+
+
+def crosstalk(difference: float, noise: float = 0.0, rounding: float = 1e-7) -> WiringFacts:
+    """Kept samples that moved by so many standard deviations."""
+    return wiring(crosstalk=Crosstalk(13, 6, difference, noise, rounding, "bn#1", "BatchNorm1d"))
+
+
+def mode_gap(eval_loss: float | None, *, cosine: float = 0.3, **changes: Any) -> WiringFacts:
+    """A loss of 0.5 in training mode, so much in evaluation mode, and a norm far off."""
+    losses = (eval_loss, *(2 * (None if eval_loss is None else 0.5,)))
+    norms = (NormGap("bn", 1.6, 1.5, 2.3, 800),)
+    gap = ModeGap(32, cosine, 1.0, *losses, norms, 700, False)
+    return wiring(mode_gap=dataclasses.replace(gap, **changes))
+
+
+def sensitivity(variation: float, **more: Any) -> WiringFacts:
+    """An output that varies so much, and if not, for a ReLU."""
+    cause = {"cause": "relu2#1", "kind": "relu", "units": 20, "activation": True}
+    return wiring(
+        sensitivity=Sensitivity(13, variation, **{"shuffled_variation": 0.0, **cause, **more})
+    )
+
+
 CASES = {
     "ACT001": Cases(
         fires=facts(units(dead=16)), quiet=facts(units(dead=15)), boundary=facts(units(dead=16))
@@ -114,6 +143,9 @@ CASES = {
         quiet=facts(units(saturated=7)),
         boundary=facts(units(saturated=8)),
     ),
+    "ACT004": Cases(fires=sensitivity(0.0), quiet=sensitivity(0.02), boundary=sensitivity(1e-6)),
+    "MOD003": Cases(fires=crosstalk(0.3), quiet=crosstalk(1e-6), boundary=crosstalk(1e-4)),
+    "MOD004": Cases(fires=mode_gap(2.2), quiet=mode_gap(0.52), boundary=mode_gap(0.75)),
     "NUM001": Cases(
         fires=facts(moments=moments(nan=3)),
         quiet=facts(moments=moments()),
