@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -30,33 +31,58 @@ _SUSPICIOUS = 1e-6  # a change from which it is worth a closer look
 
 
 def measure_crosstalk(model: nn.Module, batches: Sequence[Batch]) -> Crosstalk:
-    """How far outputs move when every second sample becomes a copy of the one before it.
+    """How far outputs move when every second sample becomes a copy of its neighbour.
 
     Batch size and the places of the kept samples do not change, nor do the random numbers that
-    the model draws. What is found is followed to the first call that mixes the samples.
+    the model draws. First the odd samples are replaced, then the even ones. What is found is
+    followed to the first call that mixes the samples.
 
     Raises:
         UnsuitableError: the samples of input or output cannot be told apart.
         ModelError: the model raised.
     """
     batch, before = _first_run(model, batches)
-    rows = torch.arange(batch.size)
-    kept, replaced = rows[::2], rows[1::2]
-    swapped = taken(batch, rows - rows % 2)
-    if not differing(batch, swapped, replaced):
-        raise UnsuitableError("neighbouring samples are identical")
-    after = evaluated(model, swapped)
     places = places_of_rows(before, batch.size)
-    moved, noise, first = _largest(before, after, kept, places), 0.0, ("", "")
-    if moved > _SUSPICIOUS:
+    swaps = _swaps(batch)
+    after = [evaluated(model, each.batch) for each in swaps]
+
+    def moves() -> list[float]:
+        pairs = zip(after, swaps, strict=True)
+        return [_largest(before, outputs, swap.kept, places) for outputs, swap in pairs]
+
+    moved, noise, first = moves(), 0.0, ("", "")
+    if max(moved) > _SUSPICIOUS:
         places = _not_paired(model, batch, before, places)
         _check_quantised(model)
         _check_second_axis(model, batch, before, places)
-        moved = _largest(before, after, kept, places)
-        noise = _largest(before, evaluated(model, batch), kept, places)
-        first = _first_to_differ(model, batch, swapped, kept)
-    rounding = _rounding(model, before, kept, places)
-    return Crosstalk(batch.size, len(replaced), moved, noise, rounding, *first)
+        moved = moves()
+        largest = swaps[moved.index(max(moved))]
+        noise = _largest(before, evaluated(model, batch), largest.kept, places)
+        first = _first_to_differ(model, batch, largest)
+    kept = len(swaps[moved.index(max(moved))].kept)
+    rounding = _rounding(model, before, places)
+    return Crosstalk(batch.size, batch.size - kept, max(moved), noise, rounding, *first)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Swap:
+    """A batch in which only the rows `kept` are as they were."""
+
+    batch: Batch
+    kept: Tensor
+
+
+def _swaps(batch: Batch) -> list[_Swap]:
+    """The batch with copies of the even samples in the odd places, and the other way round."""
+    rows = torch.arange(batch.size)
+    found = []
+    for source in (rows - rows % 2, (rows + (rows + 1) % 2) % batch.size):
+        swapped = taken(batch, source)
+        if differing(batch, swapped):
+            found.append(_Swap(swapped, rows[source == rows]))
+    if not found:
+        raise UnsuitableError("neighbouring samples are identical")
+    return found
 
 
 def _first_run(model: nn.Module, batches: Sequence[Batch]) -> tuple[Batch, list[Tensor]]:
@@ -94,15 +120,13 @@ def _spread(values: Tensor) -> float:
     return float(values.std(correction=0)) or float(values.abs().max()) or 1.0
 
 
-def _rounding(
-    model: nn.Module, outputs: Sequence[Tensor], kept: Tensor, places: Sequence[int]
-) -> float:
+def _rounding(model: nn.Module, outputs: Sequence[Tensor], places: Sequence[int]) -> float:
     """Resolution at the largest output, in the coarsest floating-point type at work."""
     types = {each.dtype for each in model.parameters() if each.dtype.is_floating_point}
     found = [0.0]
     for output in (outputs[place] for place in places):
         coarsest = max(torch.finfo(each).eps for each in {*types, output.dtype})
-        values = output[kept.to(output.device)].float()
+        values = output.float()
         values = values[torch.isfinite(values)]
         if values.numel():
             found.append(coarsest * float(values.abs().max()) / _spread(values))
@@ -170,11 +194,10 @@ def _check_second_axis(
         )
 
 
-def _first_to_differ(
-    model: nn.Module, batch: Batch, swapped: Batch, kept: Tensor
-) -> tuple[str, str]:
+def _first_to_differ(model: nn.Module, batch: Batch, swap: _Swap) -> tuple[str, str]:
     """Name and kind of the first call that gives kept samples something else."""
-    before, again, after = (_rows_by_call(model, each, kept) for each in (batch, batch, swapped))
+    runs = (batch, batch, swap.batch)
+    before, again, after = (_rows_by_call(model, each, swap.kept) for each in runs)
     for name, (kind, rows) in after.items():
         if not all(name in each and each[name][1].shape == rows.shape for each in (before, again)):
             continue

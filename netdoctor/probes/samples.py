@@ -97,10 +97,10 @@ def check_rows(batch: Batch) -> None:
         )
 
 
-def differing(batch: Batch, others: Batch, rows: Tensor) -> bool:
-    """Whether any of these rows differs between two batches of one size."""
+def differing(batch: Batch, others: Batch) -> bool:
+    """Whether two batches of one size differ."""
     pairs = zip(_row_tensors(batch), _row_tensors(others), strict=True)
-    return any(not torch.equal(a[rows.to(a.device)], b[rows.to(b.device)]) for a, b in pairs)
+    return any(not torch.equal(a, b) for a, b in pairs)
 
 
 def differing_samples(batch: Batch) -> int:
@@ -148,11 +148,10 @@ def rows_of(tensor: Tensor, size: int) -> Tensor | None:
 
 def inside_torch_layer(module: nn.Module | None) -> bool:
     """Whether it is one of PyTorch's own layers, which counts as one step."""
-    return (
-        module is not None
-        and type(module).__module__.startswith("torch.nn.")
-        and next(module.children(), None) is None
-    )
+    if module is None or next(module.children(), None) is not None:
+        return False
+    bases = (base for base in type(module).__mro__ if base is not nn.Module)
+    return any(base.__module__.startswith("torch.nn.") for base in bases)
 
 
 def _row_tensors(batch: Batch) -> list[Tensor]:

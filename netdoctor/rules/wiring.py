@@ -50,7 +50,7 @@ def batch_crosstalk(
             f"the output is random: two runs on the identical batch differ by {measured.noise:.2g} "
             "standard deviations"
         )
-    elif measured.difference <= 16 * measured.rounding:
+    elif measured.difference <= 4 * measured.rounding:
         yield Skip("the change is within the rounding of the output's type")
     else:
         yield Hit(
