@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -13,6 +13,7 @@ from netdoctor.api.common import (
     data_notes,
     freshness,
     loaded_from,
+    noted,
     nothing_measured,
     selects,
 )
@@ -23,14 +24,11 @@ from netdoctor.facts.site import Site
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data, data_from
 from netdoctor.inputs.model import LoadedModel
-from netdoctor.probes import wiring
+from netdoctor.probes import forward, wiring
 from netdoctor.probes.activations import measure
-from netdoctor.probes.samples import few
 from netdoctor.report import Report, Table
 from netdoctor.rules.core import judge
 from netdoctor.rules.selection import select_rules
-
-_NOTED = 3  # batches whose samples are mixed for the check of what the output depends on
 
 
 def deadneurons(
@@ -113,10 +111,10 @@ def activations(
         model, data, batches, batch_size, device, seed, layers, progress,
         every_module=every_module, detailed=True, first=first,
     )  # fmt: skip
-    sensitivity = wiring.measure(
-        loaded.module, first, fresh=facts.fresh, synthetic=facts.synthetic, checks=["sensitivity"]
-    )
-    judgement = judge([facts, sensitivity], rules, thresholds)
+    known: dict[str, Any] = {"fresh": facts.fresh, "synthetic": facts.synthetic}
+    signals = forward.measure(loaded.module, first[:1], **known)
+    sensitivity = wiring.measure(loaded.module, first, checks=["sensitivity"], **known)
+    judgement = judge([facts, signals, sensitivity], rules, thresholds)
     return _report(
         "activations", loaded, source, facts, [tables.activations(facts)], batches
     ).replace(findings=judgement.findings, ran=judgement.ran, skipped=judgement.skipped)
@@ -171,7 +169,7 @@ def _measured(
 
     facts = measure(
         loaded.module,
-        source if first is None else _noted(source, first),
+        source if first is None else noted(source, first),
         wanted=wanted,
         synthetic=source.synthetic,
         fresh=freshness(loaded),
@@ -182,14 +180,6 @@ def _measured(
     if not facts.calls:
         raise nothing_measured(patterns, seen)
     return facts, loaded, source
-
-
-def _noted(batches: Iterable[Batch], first: list[Batch]) -> Iterator[Batch]:
-    """The batches as they come; a few samples of the first ones are put aside."""
-    for number, batch in enumerate(batches):
-        if number < _NOTED:
-            first.append(few(batch))
-        yield batch
 
 
 def _nothing_to_judge(facts: ActivationFacts) -> NothingExaminedError:

@@ -15,18 +15,21 @@ from netdoctor.api.common import (
     data_notes,
     freshness,
     loaded_from,
+    noted,
     nothing_measured,
     selects,
 )
 from netdoctor.errors import UsageError
-from netdoctor.facts.backward import BackwardFacts
 from netdoctor.facts.forward import LARGEST, ForwardFacts
 from netdoctor.facts.forward_table import table
+from netdoctor.facts.head import HeadFacts
 from netdoctor.facts.site import Site
+from netdoctor.facts.wiring import WiringFacts
+from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data, data_from
 from netdoctor.inputs.model import LoadedModel
 from netdoctor.inputs.objective import Objective
-from netdoctor.probes import forward
+from netdoctor.probes import forward, head, wiring
 from netdoctor.probes.backward import first_bad_gradient
 from netdoctor.report import Report
 from netdoctor.rules.core import judge
@@ -85,18 +88,20 @@ def check_forward(
     rules = select_rules("check-forward", select, ignore)
     loaded = loaded_from(model, device)
     source = data_from(data, loaded, batches=batches, batch_size=batch_size, seed=seed)
-    objective = Objective(loss)
+    objective, aside = Objective(loss), list[Batch]()
     facts = _measured(
-        loaded, source, layers, objective=objective, depth=depth, judged_as=judge_as or "",
+        loaded, source, aside, layers, objective=objective, depth=depth, judged_as=judge_as or "",
         seed=seed, progress=None if progress is None else lambda done: progress(done, batches),
     )  # fmt: skip
-    notes: tuple[str, ...] = (_of_loss(facts, objective),)
+    notes = [_of_loss(facts, objective)]
     if backward:
         gradients = Objective(loss, seed=seed)
-        backward_facts = first_bad_gradient(loaded.module, source, gradients)
-        facts = dataclasses.replace(facts, backward=backward_facts)
-        notes += (_of_backward(backward_facts, gradients),)
-    judgement = judge([facts], rules, thresholds)
+        facts = dataclasses.replace(
+            facts, backward=first_bad_gradient(loaded.module, source, gradients)
+        )
+        notes.append(_of_backward(facts, gradients))
+    measured = [facts, *_tried_out(loaded, aside, facts, loss)]
+    judgement = judge(measured, rules, thresholds)
     return Report(
         command="check-forward",
         subject=loaded.name,
@@ -126,17 +131,33 @@ def _of_loss(facts: ForwardFacts, objective: Objective) -> str:
     return objective.note + told
 
 
-def _of_backward(facts: BackwardFacts, objective: Objective) -> str:
+def _of_backward(facts: ForwardFacts, objective: Objective) -> str:
     """What was looked at in the backward passes."""
-    if facts.reason:
-        return f"backward: not examined: {facts.reason}"
-    left_out = f"; left out: {'; '.join(facts.notes[:3])}" if facts.notes else ""
-    return f"backward: {facts.batches} batches, {objective.note}{left_out}"
+    assert facts.backward is not None
+    if facts.backward.reason:
+        return f"backward: not examined: {facts.backward.reason}"
+    notes = facts.backward.notes
+    left_out = f"; left out: {'; '.join(notes[:3])}" if notes else ""
+    made_up = "; the targets are seeded random numbers" if objective.random_targets else ""
+    return f"backward: {facts.backward.batches} batches, loss {objective.name}{made_up}{left_out}"
+
+
+def _tried_out(
+    loaded: LoadedModel, batches: list[Batch], facts: ForwardFacts, loss: str | None
+) -> tuple[WiringFacts, HeadFacts]:
+    """How the network is wired, from a few extra passes over samples that were put aside."""
+    known: dict[str, Any] = {"synthetic": facts.synthetic}
+    objective = Objective(loss)
+    ends = head.measure(loaded.module, batches, objective, seed=facts.seed, **known)
+    settled = objective if objective.name else None
+    wired = wiring.measure(loaded.module, batches, objective=settled, fresh=facts.fresh, **known)
+    return wired, ends
 
 
 def _measured(
-    loaded: LoadedModel, source: Data, patterns: Sequence[str], **options: Any
+    loaded: LoadedModel, source: Data, aside: list[Batch], patterns: Sequence[str], **options: Any
 ) -> ForwardFacts:
+    """The facts; of the first batches a few samples are put aside."""
     seen: list[Site] = []
 
     def wanted(site: Site) -> bool:
@@ -145,7 +166,7 @@ def _measured(
 
     facts = forward.measure(
         loaded.module,
-        source,
+        noted(source, aside),
         wanted=wanted,
         samples=source.samples,
         synthetic=source.synthetic,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,9 +11,11 @@ from torch import nn
 
 from netdoctor.errors import NothingExaminedError
 from netdoctor.facts.site import Site
+from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data
 from netdoctor.inputs.model import LoadedModel
 from netdoctor.observe import unwrap
+from netdoctor.probes.samples import few
 
 _LISTED = 6
 Progress = Callable[[int, int], None]
@@ -69,6 +71,16 @@ def nothing_measured(patterns: Sequence[str], seen: Sequence[Site]) -> NothingEx
         else f"Watched were {', '.join(calls[:_LISTED])}{more}; `netdoctor layers MODEL` lists the "
         "modules too, which `netdoctor activations --all` measures.",
     )
+
+
+def noted(
+    batches: Iterable[Batch], aside: list[Batch], *, most: int = 8, samples: int = 8
+) -> Iterator[Batch]:
+    """The batches as they come; copies of a few samples of the first ones are put aside."""
+    for number, batch in enumerate(batches):
+        if number < most:
+            aside.append(few(batch, samples))
+        yield batch
 
 
 def data_notes(source: Data) -> Sequence[str]:

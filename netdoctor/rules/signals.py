@@ -81,6 +81,10 @@ def activation_collapse(
         yield layers
         return
     first, last = layers[0], layers[-1]
+    left = [call for call in layers if call.spread]
+    if not last.spread and (left[-1].spread or 0.0) > threshold**0.5 * (first.spread or 1.0):
+        yield Skip(f"the signal ends at once behind {left[-1].site}: see input-insensitive")
+        return
     share = (last.spread or 0.0) / (first.spread or 1.0)
     if share <= threshold:
         steps = len(layers) - 1
@@ -99,6 +103,9 @@ def _layers(facts: ForwardFacts, least: int) -> list[ForwardCall] | Skip:
     """The weighted layers that show a signal, or why they cannot be judged."""
     if facts.fresh_norms:
         return Skip("norm layers still have the statistics that they were made with")
+    broken = [fault.path for fault in facts.norms]
+    if broken:
+        return Skip(f"the running statistics of {broken[0]} do not fit what it is given")
     if facts.samples < 2:
         return Skip("one sample shows no spread: give more with --batch-size or --data")
     weighted = [call for call in facts.calls if call.weighted and not call.zeroed]
@@ -123,13 +130,18 @@ def half_precision_overflow(facts: ForwardFacts, *, threshold: float = 0.5) -> I
     Why: beyond 65504 float16 has only infinity, from which the next operations make NaN.
 
     False alarm: numbers beyond 1e30 are stand-ins for minus infinity, which follow the type of
-    the tensor, and are left out. bfloat16 has the range of float32.
+    the tensor, and are left out. bfloat16 has the range of float32. A batch norm with the
+    statistics that it was made with does not normalise yet: such a network is not judged with
+    `--as`.
 
     Remedy: run in bfloat16, keep the named call in float32, or scale its input down.
 
     Source: IEEE 754 binary16; threshold: house heuristic.
     """
     named = f"--as {facts.judged_as}" if facts.judged_as else "its own type"
+    if facts.judged_as and facts.fresh_norms:
+        yield Skip("norm layers still have the statistics that they were made with")
+        return
     judged = [call for call in facts.calls if facts.judged_as or call.dtype == "float16"]
     if not judged:
         yield Skip("nothing runs in float16; --as float16 judges the values for it")

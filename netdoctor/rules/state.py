@@ -8,6 +8,8 @@ from netdoctor.facts.forward import ForwardFacts
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 
+_NAMED = 3  # sick tensors that have a finding each
+
 
 @rule("WGT001", "nan-weight", Severity.ERROR)
 def nan_weight(facts: ForwardFacts, *, threshold: int = 1) -> Iterator[Hit | Skip]:
@@ -29,10 +31,10 @@ def nan_weight(facts: ForwardFacts, *, threshold: int = 1) -> Iterator[Hit | Ski
     for fault in facts.state:
         if not fault.used:
             yield Skip("not read in these forward passes", fault.name)
-            continue
-        count = fault.nan + fault.inf
-        if count < threshold:
-            continue
+    sick = [each for each in facts.state if each.used and each.nan + each.inf >= threshold]
+    sick.sort(key=lambda fault: -fault.consequences)  # the first one read has the most
+    shown = sick if len(sick) <= _NAMED else sick[:1]
+    for fault in shown:
         message = f"{fault.nan} NaN and {fault.inf} infinities among {fault.values} values of the "
         message += fault.kind
         if fault.call:
@@ -40,11 +42,15 @@ def nan_weight(facts: ForwardFacts, *, threshold: int = 1) -> Iterator[Hit | Ski
             message += f" ({fault.source})" if fault.source else ""
         if fault.consequences:
             message += f"; {fault.consequences} call(s) give NaN or infinities because of it"
+        others = [each.name for each in sick if each is not fault]
+        if len(sick) > _NAMED:
+            message += f"; {len(others)} more parameters and buffers are not finite"
         yield Hit(
             fault.name,
             message,
             {"nan": fault.nan, "inf": fault.inf, "threshold": threshold, "values": fault.values,
-             "call": fault.call, "source": fault.source, "consequences": fault.consequences},
+             "call": fault.call, "source": fault.source, "consequences": fault.consequences,
+             **({"others": others} if len(sick) > _NAMED else {})},
             "Load the last checkpoint before the loss was NaN; then find what made it so: a "
             "learning rate too high, a NaN in a batch, an overflow in half precision.",
         )  # fmt: skip
