@@ -16,6 +16,7 @@ from netdoctor.probes.samples import (
     UnsuitableError,
     changed,
     check_rows,
+    copied,
     differing,
     evaluated,
     inside_torch_layer,
@@ -224,5 +225,5 @@ def _rows_by_call(model: nn.Module, batch: Batch, kept: Tensor) -> dict[str, tup
 
     with observe(model, on_call, watch=("operation", "module", "activation")), torch.no_grad():
         model.eval()
-        batch.call(model)
+        copied(batch).call(model)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from netdoctor.inputs.objective import Objective
 from netdoctor.inputs.outputs import main_output
 from netdoctor.observe import Call, observe
 from netdoctor.observe.kinds import operation_name
-from netdoctor.probes.samples import UnsuitableError, differing_samples, joined
+from netdoctor.probes.samples import UnsuitableError, copied, differing_samples, joined
 
 _STATISTICS = ("running_mean", "running_var")
 _SAMPLES = 32
@@ -61,8 +62,14 @@ def measure_mode_gap(
         repeat_loss=again[1],
         norms=tuple(gaps.found.values()),
         updates=_updates(norms.values()),
-        untouched=all(_is_untouched(each) for each in norms.values()),
+        untouched=norms_are_untouched(model),
     )
+
+
+def norms_are_untouched(model: nn.Module) -> bool:
+    """Whether there are running statistics, and all of them are as they were made."""
+    norms = [each for each in model.modules() if _keeps_statistics(each)]
+    return bool(norms) and all(map(_is_untouched, norms))
 
 
 def _run(
@@ -82,7 +89,7 @@ def _run(
         if seed is not None:
             torch.manual_seed(seed)
         with _WithoutMasks():
-            output = batch.call(model)
+            output = copied(batch).call(model)
         main, _ = main_output(output)
         if not main.ndim or main.shape[0] != batch.size:
             raise UnsuitableError("the output has no floating-point tensor with one row a sample")
@@ -92,17 +99,14 @@ def _run(
 
 
 def _loss(objective: Objective | None, output: Any, batch: Batch) -> float | None:
-    if objective is None or (batch.target is None and not _has_target(batch)):
+    """The loss; None without one, or where it would be of made-up targets."""
+    if objective is None:
         return None
     try:
         loss = float(objective(output, batch))
     except (DataError, UsageError):
         return None
-    return None if objective.random_targets or loss != loss else loss
-
-
-def _has_target(batch: Batch) -> bool:
-    return "labels" in batch.kwargs
+    return loss if math.isfinite(loss) and not objective.random_targets else None
 
 
 def _cosine(first: Tensor, second: Tensor) -> float:

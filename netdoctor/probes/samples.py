@@ -73,6 +73,11 @@ def changed(
     )
 
 
+def copied(batch: Batch) -> Batch:
+    """The batch with inputs that the model may write to."""
+    return changed(batch, torch.clone, target=False)
+
+
 def check_rows(batch: Batch) -> None:
     """Raises UnsuitableError where it is not certain which part of the input is which sample's."""
     inputs = (batch.args, batch.kwargs)
@@ -121,7 +126,7 @@ def evaluated(model: nn.Module, batch: Batch) -> list[Tensor]:
     """
     with observe(model, lambda call: None, watch=()), torch.no_grad():
         model.eval()
-        output = batch.call(model)
+        output = copied(batch).call(model)
         return [each.detach().clone() for each in tensors_in(output) if _is_plain(each)]
 
 

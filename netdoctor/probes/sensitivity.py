@@ -18,6 +18,7 @@ from netdoctor.observe.tracing import tensors_in
 from netdoctor.probes.samples import (
     UnsuitableError,
     changed,
+    copied,
     differing_samples,
     inside_torch_layer,
     joined,
@@ -65,7 +66,7 @@ def _judged(model: nn.Module, batch: Batch) -> list[Tensor]:
     """The main output, or all outputs that have rows where there is no main one."""
     with observe(model, lambda call: None, watch=()), torch.no_grad():
         model.eval()
-        output = batch.call(model)
+        output = copied(batch).call(model)
         found = _main(output, batch.size)
         found = [each.detach().clone() for each in found]
     if not all(bool(torch.isfinite(each).all()) for each in found):
@@ -187,6 +188,7 @@ def _has_zero_weights(call: Call, parents: Sequence[_Step]) -> bool:
 
 def _cause(model: nn.Module, batch: Batch) -> tuple[str, str, int, bool, bool]:
     """The first call on the way to the output that is constant while its input varies."""
+    batch = copied(batch)
     steps = _Steps(model, batch)
     with observe(model, steps, watch=("operation", "module", "activation")), torch.no_grad():
         model.eval()

@@ -12,7 +12,7 @@ from netdoctor.facts.wiring import Unmeasured, WiringFacts
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.objective import Objective
 from netdoctor.probes.crosstalk import measure_crosstalk
-from netdoctor.probes.mode_gap import measure_mode_gap
+from netdoctor.probes.mode_gap import measure_mode_gap, norms_are_untouched
 from netdoctor.probes.samples import UnsuitableError
 from netdoctor.probes.sensitivity import measure_sensitivity
 
@@ -39,11 +39,13 @@ def measure(
         model: the unwrapped model, which takes these batches; left as it was found.
         batches: a few, on the model's device.
         objective: the loss; None to compare the modes without one.
-        fresh: whether the weights are known to be untrained.
+        fresh: whether the weights are known to be untrained; if that is unknown, norm layers whose
+            running statistics nobody has updated tell it.
         synthetic: whether the batches are random.
         checks: which of the three to do.
     """
     given = list(batches)
+    fresh = True if fresh is None and norms_are_untouched(model) else fresh
 
     def tried(check: Check, run: Callable[[], Measured]) -> Measured | Unmeasured:
         reason = "not asked for" if check not in checks else _needless(check, fresh, synthetic)
