@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from netdoctor.cli.command import Request, command
 from netdoctor.cli.examine import examine
 from netdoctor.cli.finish import finish
-from netdoctor.cli.options import DATA, LOSS, MODEL, REPORT, RULES, RUN
+from netdoctor.cli.options import DATA, LOSS, MODEL, PICTURES, REPORT, RULES, RUN
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from netdoctor.facts.forward import ForwardFacts
 
 
 class HalfType(str, Enum):
@@ -59,10 +65,19 @@ def check_forward(
         request, "check_forward", loss=request.config.loss, backward=backward, depth=depth,
         judge_as=judge_as.value if judge_as else None,
     )  # fmt: skip
-    return finish(report, request.config)
+    return finish(report, request.config, draw)
+
+
+def draw(
+    facts: ForwardFacts,
+) -> tuple[list[tuple[str, Figure]], Mapping[str, Mapping[str, Any]]]:
+    """The sizes of the calls' values, and for each call its statistics."""
+    from netdoctor.plots.forward import arrays, figures
+
+    return figures(facts), arrays(facts)
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    shared = (MODEL, DATA, LOSS, RUN, RULES, REPORT)
+    shared = (MODEL, DATA, LOSS, RUN, RULES, PICTURES, REPORT)
     command(app, "check-forward", *shared, panel="Examine a model")(check_forward)
