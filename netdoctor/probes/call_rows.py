@@ -39,12 +39,14 @@ class CallRows:
         self._depth = depth
         self._rows: dict[Site, _Row] = {}
         self._measured: dict[int, weakref.ref[Tensor]] = {}
+        self._parts: set[int] = set()  # tensors that may hold only a part of what was measured
         self._size, self._batch = 0, 0
 
     def begin(self, size: int, batch: int) -> None:
         """A batch of so many samples is about to run, of that number."""
         self._size, self._batch = size, batch
         self._measured.clear()
+        self._parts.clear()
 
     def add(self, call: Call) -> None:
         """Takes in one call; to be told of all of them."""
@@ -60,6 +62,7 @@ class CallRows:
             if call.name in MOVES:
                 self._detective.moved(call)
                 self._note(call.outputs)
+                self._parts.update(map(id, call.outputs))
                 return
         elif not is_torch_layer(call.module) and self._is_known(call):
             self._list_container(call)
@@ -74,7 +77,7 @@ class CallRows:
         return tuple(
             row.read(first=str(site) in began)
             for site, row in self._rows.items()
-            if self._wanted(site)
+            if self._is_listed(site)
         )
 
     def _is_known(self, call: Call) -> bool:
@@ -88,6 +91,7 @@ class CallRows:
     def _note(self, tensors: Iterable[Tensor]) -> None:
         for each in tensors:
             self._measured[id(each)] = weakref.ref(each)
+            self._parts.discard(id(each))
 
     def _list_container(self, call: Call) -> None:
         if self._depth is not None and _depth(call.site) == self._depth:
@@ -101,7 +105,12 @@ class CallRows:
         for tensor in call.outputs:
             if not layer and self._is_measured(tensor):
                 continue
+            known = self._range_of_relu(call, tensor) if row.batch is not None else None
             self._note([tensor])
+            if known is not None and row.batch != self._batch:
+                row.ranges.add_known(tensor.numel(), *known)
+                self._detective.remember(tensor, *known)
+                continue
             nan, inf, negative = row.update(tensor, self._batch)
             if nan + inf == 0:
                 self._detective.note_reads(call)
@@ -110,13 +119,24 @@ class CallRows:
                 self._detective.judge(call, tensor, nan, inf, negative)
             row.masks &= self._detective.is_mask(tensor) or nan + inf == 0
 
+    def _range_of_relu(self, call: Call, output: Tensor) -> tuple[float, float] | None:
+        """The range of a ReLU's output, which that of its finite input gives without a read."""
+        if call.name not in ("ReLU", "relu") or self._detective.suspicious:
+            return None
+        given = call.inputs[0]
+        known = self._detective.known_range(given) if self._is_measured(given) else None
+        if known is None or given.numel() != output.numel() or id(given) in self._parts:
+            return None
+        return max(known[0], 0.0), max(known[1], 0.0)
+
     def _row(self, call: Call) -> _Row:
         row = self._rows.get(call.site)
         if row is None:
-            row = _Row(call)
-            if self._depth is None or _depth(call.site) <= self._depth:
-                self._rows[call.site] = row
+            row = self._rows[call.site] = _Row(call)
         return row
+
+    def _is_listed(self, site: Site) -> bool:
+        return (self._depth is None or _depth(site) <= self._depth) and self._wanted(site)
 
 
 class _Row:

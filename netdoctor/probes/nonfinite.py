@@ -108,6 +108,11 @@ class Detective:
             names = tuple(self._names[at] for at in each.samples if at < len(self._names))
             self._add(dataclasses.replace(each, batch=self._batch, names=names))
 
+    @property
+    def suspicious(self) -> bool:
+        """Whether some tensor of this batch holds values that are not finite."""
+        return bool(self._carried)
+
     def remember(self, tensor: Tensor, low: float, high: float) -> None:
         """Notes the range of a finite output, for what an in-place operation makes of it."""
         self._ranges[id(tensor)] = (weakref.ref(tensor), low, high)
@@ -116,10 +121,10 @@ class Detective:
 
     def moved(self, call: Call) -> None:
         """Follows values that a call only moves; to be told of every such call."""
-        ranges = [self._known_range(each) for each in call.inputs[:1]]
-        if ranges and ranges[0] is not None:
+        known = self.known_range(call.inputs[0]) if call.inputs else None
+        if known is not None:
             for tensor in call.outputs:
-                self._ranges[id(tensor)] = (weakref.ref(tensor), *ranges[0])
+                self._ranges[id(tensor)] = (weakref.ref(tensor), *known)
         if not self._carried:
             return
         source = next((found for each in call.inputs if (found := self._of(each))), None)
@@ -202,10 +207,24 @@ class Detective:
             if known is not None:
                 found.append(known)
             elif each is not output and id(each) not in self._sick:
-                nan, inf, negative = counted(each)  # made where nobody could watch
-                if nan == 0 and 0 < inf == negative:
+                nan, inf, negative = counted(each)
+                if not nan + inf:
+                    continue
+                written = self._written_through_a_view(each)
+                if written is not None:
+                    found.append(written)
+                elif nan == 0 and inf == negative:  # made where nobody could watch
                     found.append(_Carried(weakref.ref(each), "mask"))
         return found
+
+    def _written_through_a_view(self, tensor: Tensor) -> _Carried | None:
+        """What is known of another tensor that has the same memory."""
+        memory = tensor.untyped_storage().data_ptr()
+        for each in self._carried.values():
+            other = each.tensor()
+            if other is not None and other.untyped_storage().data_ptr() == memory:
+                return each
+        return None
 
     def _origin(self, call: Call, tensor: Tensor, nan: int, inf: int) -> Origin:
         source = call.source()
@@ -229,11 +248,12 @@ class Detective:
             name = own.get(id(tensor), "input")
         if not _shares(tensor, output):
             return range_of(name, tensor)
-        low, high = self._known_range(tensor) or (math.nan, math.nan)
+        low, high = self.known_range(tensor) or (math.nan, math.nan)
         shape, dtype = tuple(tensor.shape), _dtype(tensor)
         return ValueRange(name, shape, dtype, low, high, overwritten=True)
 
-    def _known_range(self, tensor: Tensor) -> tuple[float, float] | None:
+    def known_range(self, tensor: Tensor) -> tuple[float, float] | None:
+        """The range of a finite tensor when it was made; of a part that of the whole."""
         entry = self._ranges.get(id(tensor))
         return entry[1:] if entry is not None and entry[0]() is tensor else None
 

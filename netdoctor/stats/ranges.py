@@ -19,6 +19,12 @@ class RangeAccumulator:
         self.minimum, self.maximum = math.inf, -math.inf
         self.latest = (math.nan, math.nan)
 
+    def add_known(self, count: int, low: float, high: float) -> None:
+        """Adds a batch of finite values whose range is known, without reading it."""
+        self.count += count
+        self.latest = (low, high)
+        self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
+
     def update(self, flat: Tensor) -> tuple[int, int, int]:
         """Adds a batch of values.
 

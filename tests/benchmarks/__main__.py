@@ -18,7 +18,9 @@ from rich.table import Table
 from tests.benchmarks.row import Row
 from tests.benchmarks.timing import ROOT
 
-PARTS = ("startup", "statistics_time", "statistics_memory", "feature_maps")
+PARTS = (
+    "startup", "statistics_time", "statistics_memory", "feature_maps", "forward_time", "backward",
+)  # fmt: skip
 
 
 def main(parts: Sequence[str]) -> int:

@@ -131,6 +131,13 @@ def second_output(net: Net, x: Tensor) -> Tensor:
     return h + middle + spread
 
 
+def through_a_view(net: Net, x: Tensor) -> Tensor:
+    h = net.fc(x).abs()
+    part = h[:, 0]
+    part.sub_(1).log_()  # here
+    return h.relu() + h @ h.T @ h
+
+
 def division_in_float16(net: Net, x: Tensor) -> Tensor:
     h = (net.fc(x).abs() + 1) * 1e4
     small = (h * 100).half()  # here
@@ -154,6 +161,7 @@ SICK: dict[str, Sick] = {
     "branch": Sick(reciprocal_in_a_branch, "/rdiv#1", "NUM002", "division by zero"),
     "hidden constant": Sick(hidden_constant, "/mul#1", "NUM001", "nobody could watch"),
     "second output": Sick(second_output, "/var_mean#1", "NUM001", "var_mean of a single value"),
+    "view": Sick(through_a_view, "/log#1", "NUM001", "logarithm of a negative number"),
     "cast": Sick(division_in_float16, "/half#1", "NUM002", "more than float16 can hold (65504)"),
 }
 

@@ -245,6 +245,19 @@ def test_every_call_has_the_statistics_of_a_slow_version() -> None:
     assert (conv.nan, conv.inf) == (0, 0)
 
 
+def test_the_range_of_a_relu_is_exact_although_it_is_not_read_again() -> None:
+    model = network(lambda net, x: F.relu(net.act(net.fc(x)).flip(0) - 0.3), act=nn.ReLU(True))
+    data = [torch.randn(8, 4, generator=torch.Generator().manual_seed(n)) for n in range(4)]
+    facts = facts_of(model, data)
+    with torch.no_grad():
+        inner = torch.stack([model.fc(each).relu() for each in data])
+    outer = F.relu(inner - 0.3)
+    for name, values in (("act#1", inner), ("/relu#1", outer)):
+        moments = row(facts, name).moments
+        assert (moments.minimum, moments.maximum) == (float(values.min()), float(values.max()))
+        assert moments.count == values.numel()
+
+
 def test_branches_reuse_and_functions_are_rows_in_call_order() -> None:
     def forward(net: Net, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         first = net.act(net.fc(x))
