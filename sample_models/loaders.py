@@ -109,6 +109,23 @@ def one_left_over() -> DataLoader[Item]:
     return _loader(Altered(rows=range(129)))
 
 
+class OneBlank(Altered):
+    """The test pictures, of which one is a blank frame."""
+
+    def __init__(self, blank: int) -> None:
+        super().__init__()
+        self.blank = blank
+
+    def __getitem__(self, index: int) -> Item:
+        image, label = super().__getitem__(index)
+        return (torch.zeros_like(image) if index == self.blank else image), label
+
+
+def one_blank_frame() -> DataLoader[Item]:
+    """512 pictures in batches of 64, all sound but number 210: the lens cap was on."""
+    return _loader(OneBlank(210), shuffle=False)
+
+
 FAULTY: dict[str, Callable[[], DataLoader[Item]]] = {
     make.__name__: make
     for make in (

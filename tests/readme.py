@@ -68,10 +68,18 @@ def bench(_: str) -> str:
     )
 
 
+_TEST_DATA = "--data sample_models.shapes:test_loader"
+_SESSIONS = {
+    "sick": f"deadneurons sample_models.networks:sick_dead_layer {_TEST_DATA}",
+    "healthy": f"deadneurons sample_models.networks:healthy_functional {_TEST_DATA}",
+    "nan": "check-forward sample_models.networks:sick_nan --model-arg trained=false "
+    "--data sample_models.loaders:one_blank_frame",
+}
+
+
 def session(name: str) -> str:
-    """What `netdoctor deadneurons` prints for a sample network; its picture goes to docs/images."""
-    model = {"sick": "sick_dead_layer", "healthy": "healthy_functional"}[name]
-    command = f"deadneurons sample_models.networks:{model} --data sample_models.shapes:test_loader"
+    """What netdoctor prints for a sample network; its first picture goes to docs/images."""
+    command = _SESSIONS[name]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-m", "netdoctor", *command.split(), "--out", folder],
@@ -81,8 +89,9 @@ def session(name: str) -> str:
             cwd=README.parent,
         )
         IMAGES.mkdir(parents=True, exist_ok=True)
-        shutil.copy(Path(folder) / "deadneurons.png", IMAGES / f"{name}.png")
+        shutil.copy(min(Path(folder).glob("*.png")), IMAGES / f"{name}.png")
     text = done.stdout.replace(folder, "netdoctor-out").strip("\n")
+    text = text.replace(f"{README.parent}/", "")
     lines = "\n".join(line.rstrip() for line in text.splitlines())
     return f"```\n$ netdoctor {command}\n{lines}\n$ echo $?\n{done.returncode}\n```\n"
 
