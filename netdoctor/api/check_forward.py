@@ -24,6 +24,7 @@ from netdoctor.facts.forward import LARGEST, ForwardFacts
 from netdoctor.facts.forward_table import table
 from netdoctor.facts.head import HeadFacts
 from netdoctor.facts.site import Site
+from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import WiringFacts
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data, data_from
@@ -94,13 +95,14 @@ def check_forward(
         seed=seed, progress=None if progress is None else lambda done: progress(done, batches),
     )  # fmt: skip
     notes = [_of_loss(facts, objective)]
-    if backward:
+    if backward and not facts.refused:
         gradients = Objective(loss, seed=seed)
         facts = dataclasses.replace(
             facts, backward=first_bad_gradient(loaded.module, source, gradients)
         )
         notes.append(_of_backward(facts, gradients))
-    measured = [facts, *_tried_out(loaded, aside, facts, loss)]
+    targets = facts.refused[0] if facts.refused else TargetFacts(objective.name)
+    measured = [facts, targets, *_tried_out(loaded, aside, facts, loss)]
     judgement = judge(measured, rules, thresholds)
     return Report(
         command="check-forward",
@@ -123,6 +125,8 @@ def check_forward(
 
 def _of_loss(facts: ForwardFacts, objective: Objective) -> str:
     """Which loss it is, and its value."""
+    if facts.refused:
+        return f"loss: refused in {len(facts.refused)} of {facts.batches} batches"
     finite = [each for each in facts.losses if math.isfinite(each)]
     told = f"; {sum(finite) / len(finite):.4g} on average" if finite else ""
     if len(finite) < len(facts.losses):

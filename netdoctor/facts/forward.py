@@ -8,6 +8,7 @@ from typing import Literal
 from netdoctor.facts.activations import Moments
 from netdoctor.facts.backward import BackwardFacts
 from netdoctor.facts.site import Site
+from netdoctor.facts.target import TargetFacts
 from netdoctor.report import NotExamined
 
 Stage = Literal["input", "target", "forward", "loss"]
@@ -171,6 +172,7 @@ class ForwardFacts:
         norms: norm layers with impossible statistics.
         backward: what the backward passes showed; None where nobody asked.
         losses: the loss of each batch, where there is one.
+        refused: targets that the loss did not take, one a batch.
         judged_as: the type whose range the values are judged for, `float16`; empty for their own.
         fresh_norms: whether norm layers still have the statistics that they were made with.
         samples, batches: how many the model saw.
@@ -186,6 +188,7 @@ class ForwardFacts:
     norms: tuple[NormFault, ...]
     backward: BackwardFacts | None
     losses: tuple[float, ...]
+    refused: tuple[TargetFacts, ...]
     judged_as: str
     fresh_norms: bool
     samples: int

@@ -10,9 +10,12 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from netdoctor.errors import DataError
+from netdoctor.facts.target import TargetFacts
 from netdoctor.inputs.batches import Batch
-from netdoctor.inputs.losses import Loss, choose_loss
+from netdoctor.inputs.losses import Loss, choose_loss, class_axis
 from netdoctor.inputs.outputs import main_output, own_loss
+
+_IGNORED = -100  # what cross-entropy leaves out unless told otherwise
 
 
 class Objective:
@@ -63,7 +66,12 @@ class Objective:
         if target is None and self._seed is not None:
             target = self._made_up(main)
         if self._loss is None:
-            self._loss, self.note = choose_loss(self.wanted, main, target)
+            try:
+                self._loss, self.note = choose_loss(self.wanted, main, target)
+            except DataError as error:
+                if isinstance(target, Tensor):
+                    raise self._refused(error, main, target) from error
+                raise
             self.name = self.wanted or self.note.split(",")[0].removeprefix("loss: ")
             if self.random_targets:
                 self.note += "; the targets are seeded random numbers, for the batches have none"
@@ -78,19 +86,47 @@ class Objective:
         assert self._loss is not None
         try:
             return self._loss(main, target)
-        except (IndexError, RuntimeError, ValueError, TypeError) as error:
-            shapes = f"output {_brief(main)}, target {_brief(target)}"
-            raise DataError(
-                f"The loss {self.name} refuses the target: {error} ({shapes})",
-                hint="Check the targets' type and range against the last layer's width; "
-                "`netdoctor check-loader` does.",
-            ) from error
+        except torch.OutOfMemoryError:
+            raise
+        except (DataError, IndexError, RuntimeError, ValueError, TypeError) as error:
+            raise self._refused(error, main, target) from error
+
+    def _refused(self, error: Exception, main: Tensor, target: Any) -> TargetError:
+        said = error.message if isinstance(error, DataError) else str(error)
+        facts = _target_facts(self.name, main, target, said)
+        shapes = f"output {_brief(main)}, target {_brief(target)}"
+        return TargetError(f"The loss {self.name} refuses the target: {said} ({shapes})", facts)
 
     def _made_up(self, main: Tensor) -> Tensor:
         """Normal numbers of the output's shape, the same ones for each batch of that shape."""
         self.random_targets = True
         generator = torch.Generator().manual_seed(self._seed or 0)
         return torch.randn(main.shape, generator=generator).to(main)
+
+
+class TargetError(DataError):
+    """A target that the loss refuses, with what a rule can say about it."""
+
+    def __init__(self, message: str, facts: TargetFacts) -> None:
+        super().__init__(
+            message,
+            hint="Check the targets' type and range against the last layer's width, or name the "
+            "loss that is meant with --loss.",
+        )
+        self.facts = facts
+
+
+def _target_facts(loss: str, main: Tensor, target: Any, refusal: str) -> TargetFacts:
+    shape: tuple[int, ...] = ()
+    dtype, low, high, classes = type(target).__name__, None, None, None
+    if isinstance(target, Tensor):
+        shape, dtype = tuple(target.shape), str(target.dtype).removeprefix("torch.")
+        axis = class_axis(main, target)
+        classes = None if axis is None else int(main.shape[axis])
+        kept = target[target != _IGNORED]
+        if not target.is_floating_point() and target.dtype is not torch.bool and kept.numel():
+            low, high = int(kept.min()), int(kept.max())
+    return TargetFacts(loss, tuple(main.shape), shape, dtype, classes, low, high, refusal)
 
 
 class _Names(TorchFunctionMode):

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from netdoctor.errors import DataError, ModelError
 from netdoctor.facts.forward import ForwardFacts, Origin
 from netdoctor.facts.site import Site
+from netdoctor.facts.target import TargetFacts
 from netdoctor.inputs.batches import Batch
-from netdoctor.inputs.objective import Objective
+from netdoctor.inputs.objective import Objective, TargetError
 from netdoctor.inputs.outputs import own_loss
 from netdoctor.observe import observe, tensors_in
 from netdoctor.probes.call_rows import EVERYTHING, CallRows
@@ -62,6 +63,7 @@ def measure(
     detective = Detective(state)
     rows = CallRows(detective, wanted, depth)
     losses: list[float] = []
+    refused: list[TargetFacts] = []
     seen = count = 0
     with observe(model, rows.add, watch=EVERYTHING) as observation, torch.no_grad():
         model.eval()
@@ -71,7 +73,7 @@ def measure(
             _take_inputs(detective, batch)
             output = batch.call(model)
             detective.end(tensors_in(output))
-            losses += _loss(objective, output, batch, detective)
+            losses += _loss(objective, output, batch, detective, refused, count)
             seen, count = seen + batch.size, count + 1
             if progress is not None:
                 progress(count)
@@ -85,6 +87,7 @@ def measure(
         norms=rows.norms.faults(),
         backward=None,
         losses=tuple(losses),
+        refused=tuple(refused),
         judged_as=judged_as,
         fresh_norms=rows.norms.fresh,
         samples=seen,
@@ -107,9 +110,14 @@ def _take_inputs(detective: Detective, batch: Batch) -> None:
 
 
 def _loss(
-    objective: Objective | None, output: Any, batch: Batch, detective: Detective
+    objective: Objective | None,
+    output: Any,
+    batch: Batch,
+    detective: Detective,
+    refused: list[TargetFacts],
+    number: int,
 ) -> list[float]:
-    """The loss of a batch, if there is one; the detective is told where it goes wrong."""
+    """The loss of a batch, if there is one; told is where it goes wrong, or what it refused."""
     if objective is None:
         return []
     if batch.target is None and own_loss(output) is None:
@@ -117,6 +125,9 @@ def _loss(
         return []
     try:
         loss = objective(output, batch)
+    except TargetError as error:
+        refused.append(dataclasses.replace(error.facts, batch=number))
+        return []
     except (DataError, ModelError) as error:
         objective.note = f"loss: not examined: {error.message}"
         return []

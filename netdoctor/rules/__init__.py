@@ -5,12 +5,16 @@ from __future__ import annotations
 from netdoctor.rules.core import Rule, registered
 
 # What each command may raise: codes or families, as the contract lists them.
+# fmt: off
 COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "deadneurons": ("ACT001", "ACT002", "ACT003"),
     "activations": ("NUM", "ACT"),
     "gradflow": ("MOD001", "MOD002"),
-    "check-forward": ("NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT001", "WGT007"),
+    "check-forward": (
+        "NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT001", "WGT007", "DAT004", "DAT010",
+    ),
 }
+# fmt: on
 
 
 def catalogue() -> dict[str, Rule]:
@@ -21,6 +25,7 @@ def catalogue() -> dict[str, Rule]:
         numerics,
         signals,
         state,
+        targets,
         wiring,
     )
 

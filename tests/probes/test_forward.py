@@ -19,6 +19,7 @@ from netdoctor.inputs.batches import as_batch
 from netdoctor.inputs.objective import Objective
 from netdoctor.probes.forward import measure
 from netdoctor.report import Report
+from netdoctor.rules import rules_of
 from sample_models import healthy_nets
 from tests.observe.state import fingerprint
 from tests.observe.watching import Net
@@ -384,3 +385,27 @@ def test_objective_and_model_run_once_a_batch() -> None:
     facts = facts_of(model, [(x, torch.zeros(8).long()) for x in batches()], objective=Objective())
     assert seen == [8] * 5
     assert len(facts.losses) == 5
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "told"),
+    [
+        (torch.arange(8) % 4, "DAT004", "from 0 to 3, and the model gives 3 outputs"),
+        (torch.arange(8) % 3 + 1, "DAT004", "they seem to be counted from 1"),
+        (torch.arange(8) % 3 - 1, "DAT004", "from -1 to 1"),
+        (torch.rand(8), "DAT010", r"no loss fits a target of float32 (8,)"),
+    ],
+)
+def test_a_target_that_the_loss_refuses_is_a_finding(target: Tensor, code: str, told: str) -> None:
+    model = network(lambda net, x: net.fc(x))
+    report = netdoctor.check_forward(model, [(each, target) for each in batches(count=2)])
+    (finding,) = report.findings
+    assert (finding.code, finding.severity.value) == (code, "error")
+    assert told in finding.message
+
+
+def test_every_rule_is_told_as_applied_or_skipped() -> None:
+    rules = {each.slug for each in rules_of("check-forward")}
+    for data in (batches(count=2), [(x, torch.arange(8) % 3) for x in batches(count=2)]):
+        report = netdoctor.check_forward(network(lambda net, x: net.fc(x)), data)
+        assert {*report.ran, *(each.rule for each in report.skipped)} == rules

@@ -11,6 +11,7 @@ from netdoctor.facts.activations import ActivationFacts, CallFacts, Moments, Uni
 from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
 from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
 from netdoctor.facts.site import Site
+from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
 
 
@@ -57,9 +58,9 @@ def facts(units: Units | None = None, moments: Moments | None = None) -> Activat
 def forward(**changes: Any) -> ForwardFacts:
     """Forward passes of a trained network over 160 real samples, in ten batches."""
     nothing = ForwardFacts(
-        calls=(), origins=(), state=(), norms=(), backward=None, losses=(), judged_as="",
-        fresh_norms=False, samples=160, batches=10, synthetic=False, fresh=False, device="cpu",
-        seed=0,
+        calls=(), origins=(), state=(), norms=(), backward=None, losses=(), refused=(),
+        judged_as="", fresh_norms=False, samples=160, batches=10, synthetic=False, fresh=False,
+        device="cpu", seed=0,
     )  # fmt: skip
     return dataclasses.replace(nothing, **changes)
 
@@ -131,6 +132,11 @@ def sensitivity(variation: float, **more: Any) -> WiringFacts:
     )
 
 
+def labels(low: int, high: int, dtype: str = "int64") -> TargetFacts:
+    """Class indices in this range for ten classes, which the loss refused."""
+    return TargetFacts("cross-entropy", (8, 10), (8,), dtype, 10, low, high, "refused")
+
+
 CASES = {
     "ACT001": Cases(
         fires=facts(units(dead=16)), quiet=facts(units(dead=15)), boundary=facts(units(dead=16))
@@ -144,6 +150,10 @@ CASES = {
         boundary=facts(units(saturated=8)),
     ),
     "ACT004": Cases(fires=sensitivity(0.0), quiet=sensitivity(0.02), boundary=sensitivity(1e-6)),
+    "DAT004": Cases(fires=labels(0, 40), quiet=labels(0, 9), boundary=labels(1, 10)),
+    "DAT010": Cases(
+        fires=labels(0, 9, "int32"), quiet=labels(-1, 9), boundary=labels(0, 1, "float32")
+    ),
     "MOD003": Cases(fires=crosstalk(0.3), quiet=crosstalk(1e-6), boundary=crosstalk(1e-4)),
     "MOD004": Cases(fires=mode_gap(2.2), quiet=mode_gap(0.52), boundary=mode_gap(0.75)),
     "NUM001": Cases(
