@@ -38,7 +38,8 @@ def observe(
         on_call: gets each call right after it ran; torch functions inside it are not observed.
         watch: `activation` for activation functions in module, functional and in-place form,
             `module` for the output of every other module, `operation` for every torch function
-            that returns a floating-point tensor.
+            that returns a floating-point tensor, `complex` also for those of the two that return
+            complex numbers alone.
         on_gradient: gets the gradient of each watched call's output during backward.
     """
     with restored(model) as guard, _never_compiled():

@@ -9,6 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
@@ -29,7 +33,10 @@ from netdoctor.observe.tracing import MULTIPLICATIONS, Trace, Traces, tensors_in
 _UNSEEN = Trace()
 _MODEL_INPUT = Trace(calls=frozenset({""}))
 _HOPS = 3  # activations between a signal and the gate that is computed from it
-_PROPERTIES = {"T": "t", "mT": "transpose", "data": "detach"}
+_PROPERTIES = {
+    "T": "t", "H": "t", "mT": "transpose", "mH": "transpose", "data": "detach", "real": "real",
+    "imag": "imag",
+}  # fmt: skip
 
 
 class _Frame:
@@ -63,6 +70,7 @@ class Observer(TorchFunctionMode):
         self.on_gradient = on_gradient
         self.every_activation = "activation" in watch
         self.every_module = "module" in watch
+        self.main_tensor = _main_or_complex if "complex" in watch else _main_tensor
         self.numbered_names = None if "operation" in watch else ACTIVATIONS
         self.traces = Traces()
         self.numbers: dict[str, int] = {}  # calls so far, by the name of their site
@@ -73,12 +81,13 @@ class Observer(TorchFunctionMode):
         self.model_inputs: set[int] = set()
         self.being_handled: BaseException | None = None  # when the pass began
         self.leaf_hooks: list[RemovableHandle] = []
+        self.global_hooks: list[RemovableHandle] = []
         for path, module in model.named_modules():
             self._add_hooks(_Frame(path, module))
 
     def close(self) -> None:
         """Lets go of all that it knows and of hooks on tensors that may be the user's."""
-        for handle in self.leaf_hooks:
+        for handle in (*self.leaf_hooks, *self.global_hooks):
             handle.remove()
         self.stack.clear()
         self.traces.clear()
@@ -101,7 +110,7 @@ class Observer(TorchFunctionMode):
                 return
             error = sys.exc_info()[1] if output is None else None
             if error is not None and error is not self.being_handled:
-                self._raised(error, frame, type(module).__name__, (args, kwargs))
+                self._raised(error, frame, _class_of(module), (args, kwargs))
             if quiet and isinstance(output, Tensor) and self.traces.get(output) is not None:
                 self.seen.called.add(id(module))
                 return
@@ -113,8 +122,24 @@ class Observer(TorchFunctionMode):
         try:
             frame.module.register_forward_pre_hook(before, with_kwargs=True)
             frame.module.register_forward_hook(after, with_kwargs=True, always_call=True)
-        except RuntimeError:  # some scripted modules take no hooks
-            return
+        except RuntimeError:  # scripted modules take no hooks of their own
+            self._add_global_hooks(frame.module, before, after)
+
+    def _add_global_hooks(self, scripted: nn.Module, before: Any, after: Any) -> None:
+        """Hooks on every module, which pass over all but one."""
+
+        def before_one(module: nn.Module, args: Any) -> None:
+            if module is scripted:
+                before(module, args, {})
+
+        def after_one(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            if module is scripted:
+                after(module, args, kwargs, output)
+
+        self.global_hooks += [
+            register_module_forward_pre_hook(before_one),
+            register_module_forward_hook(after_one, with_kwargs=True, always_call=True),
+        ]
 
     def _begin(self, inputs: Any) -> None:
         self.stack.clear()
@@ -188,8 +213,9 @@ class Observer(TorchFunctionMode):
             with torch._C.DisableTorchFunction():
                 names = {id(each): name for name, each in self.model.named_parameters()}
                 shapes = [_shape(each, names.get(id(each))) for each in tensors_in(given)]
-            layer = f"{frame.path or '(model)'} ({type(frame.module).__name__})"
-            what = f"{name} of " if name != type(frame.module).__name__ else "called with "
+            kind = _class_of(frame.module)
+            layer = f"{frame.path or '(model)'} ({kind})"
+            what = f"{name} of " if name != kind else "called with "
             told = f", in {layer}" + (f", {what}{', '.join(shapes)}" if shapes else "")
             with contextlib.suppress(AttributeError):
                 error.raised_in = told  # type: ignore[attr-defined]
@@ -200,8 +226,12 @@ class Observer(TorchFunctionMode):
             self._note_parameters(args)
             with torch._C.DisableTorchFunction():
                 axes = (-2, -1) if name == "transpose" else ()
-                path = self.stack[-1].path
-                trace_operation(self.traces, name, (*args[:1], *axes), {}, args[:1], output, path)
+                frame, given = self.stack[-1], (*args[:1], *axes)
+                trace_operation(self.traces, name, given, {}, args[:1], output, frame.path)
+                main = self.main_tensor(output) if self.numbered_names is None else None
+                if main is not None:
+                    site = self._numbered(frame.path, name)
+                    self._tell("operation", site, name, main, args[:1], frame.module)
 
     def _activation(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], inputs: Sequence[Tensor]
@@ -235,7 +265,7 @@ class Observer(TorchFunctionMode):
         trace_operation(self.traces, name, args, kwargs, inputs, output, frame.path)
         if self.numbered_names is not None and name not in self.numbered_names:
             return
-        main = _main_tensor(output)
+        main = self.main_tensor(output)
         if main is None:
             return
         site = self._numbered(frame.path, name)
@@ -252,7 +282,7 @@ class Observer(TorchFunctionMode):
 
     def _module_call(self, frame: _Frame, inputs: Any, output: Any) -> None:
         self.seen.called.add(id(frame.module))
-        main = _main_tensor(output)
+        main = self.main_tensor(output)
         if main is None:
             return
         given = tensors_in(inputs)
@@ -265,7 +295,7 @@ class Observer(TorchFunctionMode):
             trace = self.traces.get(main) or _UNSEEN
             self._activation_call(site, frame.kind, trace, main, given, frame.module)
         elif self.every_module:
-            name = type(frame.module).__name__
+            name = _class_of(frame.module)
             self._tell("module", site, name, main, given, frame.module, None, output, inputs)
 
     def _activation_call(
@@ -355,6 +385,17 @@ def _main_tensor(output: Any) -> Tensor | None:
         if each.is_floating_point() and each.layout == torch.strided and not each.is_nested:
             return each
     return None
+
+
+def _main_or_complex(output: Any) -> Tensor | None:
+    """The main tensor, or where there is none the first of complex numbers."""
+    main = _main_tensor(output)
+    return next(iter(_numbers_in(output)), None) if main is None else main
+
+
+def _class_of(module: nn.Module) -> str:
+    """The class's name; of a scripted module that of the class that was scripted."""
+    return str(getattr(module, "original_name", type(module).__name__))
 
 
 def _numbers_in(output: Any) -> tuple[Tensor, ...]:

@@ -20,7 +20,7 @@ from netdoctor.observe.kinds import Kind, kind_of_module
 from netdoctor.observe.tracing import Trace
 from netdoctor.report import NotExamined
 
-Watch = Literal["activation", "module", "operation"]
+Watch = Literal["activation", "module", "operation", "complex"]
 
 _TORCH, _HERE, _NETDOCTOR = (
     f"{folder}{os.sep}"

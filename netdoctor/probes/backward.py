@@ -147,7 +147,7 @@ def _origin(
 ) -> GradientOrigin:
     """Runs the batch again from the same state, with every operation and every node watched."""
     calls = Calls()
-    with _training_pass(model, calls.note, ("operation", "module")):
+    with _training_pass(model, calls.note, ("operation", "module", "complex")):
         with torch.autograd.set_detect_anomaly(True, check_nan=False):
             output = batch.call(model)
             calls.end_of_model()
