@@ -13,8 +13,9 @@ from netdoctor.facts.activations import Moments
 from netdoctor.facts.forward import ForwardCall, Status
 from netdoctor.facts.site import Site
 from netdoctor.observe import Call, Watch
-from netdoctor.probes.nonfinite import MOVES, UNINITIALISED, Detective
+from netdoctor.probes.nonfinite import MOVES, Detective
 from netdoctor.probes.norms import NormWatch
+from netdoctor.probes.reasons import UNINITIALISED
 from netdoctor.stats import MomentAccumulator, RangeAccumulator, values_of
 
 _WEIGHTED = frozenset(
@@ -24,7 +25,7 @@ _WEIGHTED = frozenset(
 _SAMPLES = 8  # of a batch that show how far the samples lie apart
 
 
-EVERYTHING: tuple[Watch, ...] = ("activation", "operation", "module")
+EVERYTHING: tuple[Watch, ...] = ("activation", "operation", "module", "complex")
 
 
 class CallRows:
@@ -51,6 +52,7 @@ class CallRows:
     def add(self, call: Call) -> None:
         """Takes in one call; to be told of all of them."""
         if call.name in UNINITIALISED:
+            self._detective.uninitialised(call)
             return
         if call.watch == "activation":
             if call.site.operation:
@@ -114,6 +116,7 @@ class CallRows:
             nan, inf, negative = row.update(tensor, self._batch)
             if nan + inf == 0:
                 self._detective.note_reads(call)
+                self._detective.note_cleaning(call)
                 self._detective.remember(tensor, *row.ranges.latest)
             else:
                 self._detective.judge(call, tensor, nan, inf, negative)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import linecache
 import math
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from netdoctor.facts.forward import Origin, Stage, ValueRange
 from netdoctor.observe import Call
-from netdoctor.probes.reasons import reason_of
-from netdoctor.probes.state import State, counted
+from netdoctor.probes.ranges import code_at, dtype_of, range_of, samples_with, shares, size_of
+from netdoctor.probes.reasons import numbers_of, reason_of
+from netdoctor.probes.state import State, counted, is_finite
 
 # They give back values that they were given; the rest of a tensor they leave alone.
 MOVES = frozenset(
@@ -26,17 +26,15 @@ MOVES = frozenset(
      "diagonal", "unfold", "real", "imag", "view_as_real", "view_as_complex", "numpy", "cpu",
      "cuda", "pin_memory", "roll", "flip"}
 )  # fmt: skip
-# Their values are whatever the memory held.
-UNINITIALISED = frozenset(
-    {"empty", "empty_like", "new_empty", "empty_strided", "resize", "resize_as", "set"}
-)
 # With them a program writes minus infinity where it wants a softmax to ignore something.
 _WRITE_CONSTANTS = frozenset(
     {"masked_fill", "where", "full", "full_like", "new_full", "fill", "setitem", "tensor",
      "new_tensor", "as_tensor", "scalar_tensor", "index_fill", "masked_scatter", "scatter",
      "triu", "tril", "pad", "index_put", "index_copy"}
 )  # fmt: skip
-_MOST_NAMED = 16  # samples
+# With them a program replaces what is not finite; after the last three a gradient still sees it.
+_CLEAN = frozenset({"nan_to_num", "where", "masked_fill", "setitem"})
+_COPIES = frozenset({"copy", "clone", "cat", "stack"})
 
 Mark = Literal["mask", "computed", "sick"]
 
@@ -69,17 +67,24 @@ class Detective:
         self.first_uses: dict[str, tuple[str, str]] = {}
         self.consequences: dict[str, set[str]] = {}
         self._sick = {id(each): name for name, each in state.sick.items()} if state else {}
+        self._stored = (
+            {each.untyped_storage().data_ptr(): name for name, each in state.sick.items()}
+            if state
+            else {}
+        )
         self._masks = state.masks if state else []
         self._carried: dict[int, _Carried] = {}
         self._ranges: dict[int, tuple[weakref.ref[Tensor], float, float]] = {}
         self._batch = self._size = 0
         self._names: Sequence[str] = ()
+        self._cleaned: set[str] = set()
 
     def begin(self, batch: int, size: int, names: Sequence[str] = ()) -> None:
         """Forgets the tensors of the batch before; `names` are those of its samples."""
         self._batch, self._size, self._names = batch, size, names
         self._ranges.clear()
         self._carried.clear()
+        self._cleaned.clear()
         for each in self._masks:
             self._carry(each, "mask")
 
@@ -96,7 +101,7 @@ class Detective:
         reason = "the data hold them before the model has seen them"
         samples = self._samples(tensor)
         origin = Origin(
-            stage, name, "", "", "", reason, nan, inf, tensor.numel(), self._batch, samples,
+            stage, name, "", "", "", reason, nan, inf, size_of(tensor), self._batch, samples,
             self._names_of(samples), (range_of(name, tensor),),
         )  # fmt: skip
         self._add(origin)
@@ -113,6 +118,16 @@ class Detective:
         """Whether some tensor of this batch holds values that are not finite."""
         return bool(self._carried)
 
+    def note_cleaning(self, call: Call) -> None:
+        """Notes what a call with a finite output puts right on purpose; before `remember`."""
+        if call.name in _CLEAN:
+            for each in call.inputs:
+                found = self._of(each)
+                if found is None or found.origin is None:
+                    continue
+                if call.name == "nan_to_num" or found.origin.stage == "input":
+                    self._cleaned.add(found.origin.subject)
+
     def remember(self, tensor: Tensor, low: float, high: float) -> None:
         """Notes the range of a finite output, for what an in-place operation makes of it."""
         self._ranges[id(tensor)] = (weakref.ref(tensor), low, high)
@@ -125,23 +140,42 @@ class Detective:
         if known is not None:
             for tensor in call.outputs:
                 self._ranges[id(tensor)] = (weakref.ref(tensor), *known)
-        if not self._carried:
+        blamed = tuple(self.note_reads(call))
+        if not self._carried and not blamed:
             return
         source = next((found for each in call.inputs if (found := self._of(each))), None)
+        if blamed:
+            source = _Carried(weakref.ref(call.inputs[0]), "sick", None, blamed)
         if source is not None:
             for tensor in call.outputs:
                 if not bool(tensor.isfinite().all()):
                     self._carry(tensor, source.mark, source.origin, source.blamed)
 
+    def uninitialised(self, call: Call) -> None:
+        """Takes in new memory: a fault only where something reads it before it is written."""
+        for tensor in call.outputs:
+            nan, inf, _ = counted(tensor)
+            if nan + inf:
+                origin = self._origin(call, tensor, nan, inf)
+                self._carry(tensor, "computed", origin)
+
     def note_reads(self, call: Call) -> list[str]:
         """The sick parameters and buffers that a call reads; the first such call is noted."""
         if not self._sick:
             return []
-        names = [name for each in _read_by(call) if (name := self._sick.get(id(each)))]
+        names = [name for each in _read_by(call) if (name := self._sick_state(each))]
         for name in names:
             if name not in self.first_uses:
                 self.first_uses[name] = (str(call.site), call.source())
         return names
+
+    def _sick_state(self, tensor: Tensor) -> str | None:
+        """The sick parameter or buffer that a tensor is, or of which it is a view."""
+        name = self._sick.get(id(tensor))
+        if name is None and tensor.layout == torch.strided:
+            name = self._stored.get(tensor.untyped_storage().data_ptr())
+            name = None if name is None or is_finite(tensor) else name
+        return name
 
     def is_mask(self, tensor: Tensor) -> bool:
         """Whether the infinities in it are only meant to mask something."""
@@ -162,7 +196,7 @@ class Detective:
             return
         computed = next((each for each in sources if each.mark == "computed"), None)
         if computed is not None:
-            if masked:
+            if masked or call.name in _WRITE_CONSTANTS | _COPIES:
                 self._carry(tensor, "computed", computed.origin)
                 return
             self._promote(computed, subject)
@@ -172,17 +206,24 @@ class Detective:
             self._carry(tensor, "mask")
             return
         origin = self._origin(call, tensor, nan, inf)
-        if masked or any(each != each for each in _floats(call)):  # a NaN that is spelled out
+        if masked or any(each != each for each in numbers_of(call)):  # a NaN that is spelled out
             self._carry(tensor, "computed", origin)
             return
         self._add(origin)
         self._carry(tensor, "sick", origin)
 
-    def end(self, outputs: Iterable[Tensor]) -> None:
-        """Takes the model's output: the logarithm of zero must not be part of it."""
+    def end(self, outputs: Sequence[Tensor]) -> None:
+        """Takes the model's output: the logarithm of zero must not be part of it.
+
+        What the program itself puts right is no fault where the output is finite.
+        """
+        if self._cleaned and all(map(is_finite, outputs)):
+            for subject in self._cleaned:
+                if self.origins[subject].batch == self._batch:
+                    del self.origins[subject]
         for each in outputs:
             found = self._of(each)
-            if found is not None and found.mark == "computed":
+            if found is not None and found.mark == "computed" and not is_finite(each):
                 self._promote(found, "the output")
 
     def _promote(self, carried: _Carried, what_follows: str) -> None:
@@ -205,40 +246,32 @@ class Detective:
         for each in call.inputs:
             known = self._of(each)
             if known is not None:
-                found.append(known)
+                if shares(each, output) or not is_finite(each):  # overwritten since by a view
+                    found.append(known)
             elif each is not output and id(each) not in self._sick:
-                nan, inf, negative = counted(each)
-                if not nan + inf:
-                    continue
-                written = self._written_through_a_view(each)
-                if written is not None:
-                    found.append(written)
-                elif nan == 0 and inf == negative:  # made where nobody could watch
+                nan, inf, negative = counted(each)  # made where nobody could watch
+                if nan == 0 and 0 < inf == negative:
                     found.append(_Carried(weakref.ref(each), "mask"))
+        if any(each != each for each in numbers_of(call)):  # as x.item() gives it
+            found += [each for each in self._carried.values() if each.mark == "sick"][-1:]
         return found
-
-    def _written_through_a_view(self, tensor: Tensor) -> _Carried | None:
-        """What is known of another tensor that has the same memory."""
-        memory = tensor.untyped_storage().data_ptr()
-        for each in self._carried.values():
-            other = each.tensor()
-            if other is not None and other.untyped_storage().data_ptr() == memory:
-                return each
-        return None
 
     def _origin(self, call: Call, tensor: Tensor, nan: int, inf: int) -> Origin:
         source = call.source()
-        inputs = [self._range_of(each, call, tensor) for each in call.inputs]
+        own = (
+            call.module.parameters(recurse=False) if call.watch == "module" and call.module else ()
+        )
+        inputs = [self._range_of(each, call, tensor) for each in (*call.inputs, *own)]
         reason = reason_of(call, tensor, inputs, self._live(call, tensor))
         samples = self._samples(tensor)
         return Origin(
             "forward", str(call.site), call.name, source, code_at(source), reason, nan, inf,
-            tensor.numel(), self._batch, samples, self._names_of(samples), tuple(inputs),
+            size_of(tensor), self._batch, samples, self._names_of(samples), tuple(inputs),
         )  # fmt: skip
 
     def _live(self, call: Call, output: Tensor) -> Sequence[Tensor]:
         """The inputs that still hold what the call was given."""
-        return [each for each in call.inputs if not _shares(each, output)]
+        return [each for each in call.inputs if not shares(each, output)]
 
     def _range_of(self, tensor: Tensor, call: Call, output: Tensor) -> ValueRange:
         name = "input"
@@ -246,10 +279,10 @@ class Detective:
             own = {id(each): name for name, each in call.module.named_parameters()}
             own |= {id(each): name for name, each in call.module.named_buffers()}
             name = own.get(id(tensor), "input")
-        if not _shares(tensor, output):
+        if not shares(tensor, output):
             return range_of(name, tensor)
         low, high = self.known_range(tensor) or (math.nan, math.nan)
-        shape, dtype = tuple(tensor.shape), _dtype(tensor)
+        shape, dtype = tuple(tensor.shape), dtype_of(tensor)
         return ValueRange(name, shape, dtype, low, high, overwritten=True)
 
     def known_range(self, tensor: Tensor) -> tuple[float, float] | None:
@@ -265,34 +298,21 @@ class Detective:
         blamed: tuple[str, ...] = (),
     ) -> None:
         self._carried[id(tensor)] = _Carried(weakref.ref(tensor), mark, origin, blamed)
+        if tensor._base is not None:
+            whole = tensor._base
+            self._carried[id(whole)] = _Carried(weakref.ref(whole), mark, origin, blamed)
 
     def _of(self, tensor: Tensor) -> _Carried | None:
         entry = self._carried.get(id(tensor))
-        return entry if entry is not None and entry.tensor() is tensor else None
+        if entry is not None and entry.tensor() is tensor:
+            return entry
+        return self._of(tensor._base) if tensor._base is not None else None
 
     def _names_of(self, samples: Sequence[int]) -> tuple[str, ...]:
         return tuple(self._names[at] for at in samples if at < len(self._names))
 
     def _samples(self, tensor: Tensor) -> tuple[int, ...]:
         return samples_with(~tensor.isfinite(), self._size)
-
-
-def samples_with(bad: Tensor, size: int) -> tuple[int, ...]:
-    """Which samples of a batch have a marked value, the first few of them.
-
-    Args:
-        bad: bool tensor of a call's output; its first axis is the batch, or a multiple of it
-            (windows, folded time steps), or the second is the batch (time first).
-        size: samples in the batch.
-    """
-    if not bad.ndim or not size:
-        return ()
-    if bad.shape[0] % size and bad.ndim > 1 and bad.shape[1] == size:
-        bad = bad.transpose(0, 1)
-    if bad.shape[0] % size:
-        return ()
-    rows = bad.reshape(size, -1).any(1)
-    return tuple(rows.nonzero().flatten().tolist()[:_MOST_NAMED])
 
 
 def _read_by(call: Call) -> Iterable[Tensor]:
@@ -303,60 +323,14 @@ def _read_by(call: Call) -> Iterable[Tensor]:
         yield from call.module.buffers()
 
 
-def code_at(source: str) -> str:
-    """The text of the line that `file.py:12` names."""
-    file, _, line = source.rpartition(":")
-    return linecache.getline(file, int(line)).strip() if line.isdigit() else ""
-
-
-def range_of(name: str, tensor: Tensor) -> ValueRange:
-    """The tensor's shape, type, and the range of its finite values."""
-    nan, inf, _ = counted(tensor)
-    values = tensor.detach()
-    if values.is_complex():
-        values = torch.view_as_real(values.resolve_conj())
-    if nan + inf:
-        values = values[values.isfinite()]
-    low = high = math.nan
-    if values.numel() and values.dtype is not torch.bool:
-        low, high = (float(each) for each in values.float().aminmax())
-    return ValueRange(name, tuple(tensor.shape), _dtype(tensor), low, high, nan, inf)
-
-
-def _dtype(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
-
-
-def _shares(tensor: Tensor, output: Tensor) -> bool:
-    """Whether writing the output has overwritten the tensor."""
-    if tensor is output:
-        return True
-    return tensor.device == output.device and tensor.data_ptr() == output.data_ptr() != 0
-
-
 def _writes_infinity(call: Call) -> bool:
     """Whether a call writes infinities that its program spells out."""
     if call.watch == "module":
         return False
-    if any(math.isinf(each) for each in _floats(call)):
+    if any(math.isinf(each) for each in numbers_of(call)):
         return True
     return call.name in _WRITE_CONSTANTS and _infinite(call) > 0
 
 
 def _infinite(call: Call) -> int:
     return sum(int(each.isinf().sum()) for each in call.outputs)
-
-
-def _scalars(values: Any) -> Iterable[Any]:
-    if isinstance(values, Mapping):
-        values = values.values()
-    for each in values:
-        if isinstance(each, (tuple, list, Mapping)):
-            yield from _scalars(each)
-        else:
-            yield each
-
-
-def _floats(call: Call) -> Iterable[float]:
-    """The numbers that a program spells out in a call."""
-    return (each for each in _scalars(call.arguments) if isinstance(each, float))

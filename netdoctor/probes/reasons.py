@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,11 @@ from torch import Tensor
 from netdoctor.facts.forward import LARGEST, ValueRange
 from netdoctor.observe import Call
 
-_LOGS = frozenset({"log", "log2", "log10", "logit"})
+# Their values are whatever the memory held.
+UNINITIALISED = frozenset(
+    {"empty", "empty_like", "new_empty", "empty_strided", "resize", "resize_as", "set"}
+)
+_LOGS = frozenset({"log", "log2", "log10", "logit", "logdet"})
 _DIVISIONS = frozenset({"div", "truediv", "itruediv", "true_divide", "divide", "floor_divide"})
 _EXPONENTIALS = frozenset({"exp", "expm1", "exp2", "sinh", "cosh"})
 _SOFTMAXES = frozenset({"softmax", "log_softmax", "softmin", "Softmax", "LogSoftmax", "Softmin"})
@@ -34,6 +38,8 @@ def reason_of(
         inputs: the ranges of its inputs.
         live: those inputs that still hold what the call was given.
     """
+    if call.name in UNINITIALISED:
+        return "its memory is not initialised: nothing wrote there before it was read"
     if not output.numel() or any(not each.numel() for each in live):
         return "it was given a tensor without any value"
     hidden = next((each for each in inputs if each.nan), None)
@@ -42,6 +48,8 @@ def reason_of(
             f"it reads {hidden.nan} NaN of a tensor made where nobody could watch: a constant, or "
             "code outside of torch's functions"
         )
+    if any(each != each for each in numbers_of(call)):
+        return "the program writes NaN there itself"
     name = call.name.removeprefix("special_")
     for names, explain in _EXPLANATIONS:
         if name in names:
@@ -56,6 +64,10 @@ Explanation = Callable[[Call, Sequence[ValueRange], Sequence[Tensor]], str]
 
 def _of_log(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -> str:
     low = inputs[0].minimum if inputs else math.nan
+    if call.name == "logdet":
+        return "the logarithm of a determinant that is zero or negative"
+    if call.name.endswith("logit") and (low < 0 or inputs[0].maximum > 1):
+        return f"logit of a number beyond [0, 1]: {low:.4g} to {inputs[0].maximum:.4g} go in"
     if low < 0:
         return f"the logarithm of a negative number: its input goes down to {low:.4g}"
     return "the logarithm of zero" if low == 0 else ""
@@ -93,6 +105,20 @@ def _of_division(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor
         what = "zero divided by zero" if both else "a division by zero"
         return f"{what}: {int(zeros.sum())} of {divisor.numel()} divisors are 0"
     return "a division by zero" if divisor == 0 else ""
+
+
+def _of_ratio(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -> str:
+    args, kwargs = call.arguments
+    divisor = args[2] if len(args) > 2 else kwargs.get("tensor2")
+    zeros = divisor == 0 if isinstance(divisor, Tensor) else None
+    if zeros is None or not bool(zeros.any()):
+        return ""
+    return f"a division by zero: {int(zeros.sum())} of {zeros.numel()} divisors are 0"
+
+
+def _of_pole(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -> str:
+    low = inputs[0].minimum if inputs else math.nan
+    return f"a pole at 0 or a negative whole number: its input goes down to {low:.4g}" * (low <= 0)
 
 
 def _of_exponential(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -> str:
@@ -191,6 +217,14 @@ def _of_cast(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -
     return f"{reach:.4g} is more than {kept} can hold ({LARGEST[kept]:.5g})"
 
 
+def _of_size(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -> str:
+    """For norms that take the variance of what they are given."""
+    reach = max(abs(inputs[0].minimum), abs(inputs[0].maximum)) if inputs else 0.0
+    if not reach**2 * 4 > LARGEST["float32"]:
+        return ""
+    return f"the squares of its inputs, which reach {reach:.4g}, overflow float32"
+
+
 def _of_norm(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -> str:
     variance = getattr(call.module, "running_var", None) if call.watch == "module" else None
     if variance is None and call.name == "batch_norm" and len(call.arguments[0]) > 2:
@@ -204,16 +238,36 @@ def _of_norm(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -
 
 def _overflow(output: Tensor, inputs: Sequence[ValueRange]) -> str:
     """What to say where only the sheer size of finite inputs can be the reason."""
-    kind = str(output.dtype).removeprefix("torch.")
+    kind = _part_of(output)
     if not bool(output.isinf().any()) and kind != "float16":
         return ""
-    reaches = [max(abs(each.minimum), abs(each.maximum)) for each in inputs]
-    known = [each for each in reaches if not math.isnan(each)]
-    if kind not in LARGEST or not known:
+    reaches = [(max(abs(each.minimum), abs(each.maximum)), each.name) for each in inputs]
+    largest, name = max((each for each in reaches if not math.isnan(each[0])), default=(0, ""))
+    if kind not in LARGEST or not largest:
         return ""
-    return (
-        f"it overflows {kind}, which ends at {LARGEST[kind]:.5g}: its inputs reach {max(known):.4g}"
-    )
+    what = "its inputs reach" if name == "input" else f"its {name} reaches"
+    return f"it overflows {kind}, which ends at {LARGEST[kind]:.5g}: {what} {largest:.4g}"
+
+
+def numbers_of(call: Call) -> Iterable[float]:
+    """The numbers that a program spells out in a call."""
+    return (each for each in _scalars(call.arguments) if isinstance(each, float))
+
+
+def _scalars(values: Any) -> Iterable[Any]:
+    if isinstance(values, Mapping):
+        values = values.values()
+    for each in values:
+        if isinstance(each, (tuple, list, Mapping)):
+            yield from _scalars(each)
+        else:
+            yield each
+
+
+def _part_of(tensor: Tensor) -> str:
+    """The type of its values; of complex ones that of their parts."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return {"complex32": "float16", "complex64": "float32"}.get(kind, kind)
 
 
 def _second(call: Call) -> Any:
@@ -235,7 +289,9 @@ _EXPLANATIONS: tuple[tuple[frozenset[str], Explanation], ...] = (
     (frozenset({"log1p"}), _of_log1p),
     (frozenset({"sqrt", "rsqrt"}), _of_root),
     (frozenset({"reciprocal"}), _of_reciprocal),
-    (_DIVISIONS | {"rdiv", "rtruediv"}, _of_division),
+    (_DIVISIONS | {"rdiv", "rtruediv", "fmod", "remainder", "mod"}, _of_division),
+    (frozenset({"addcdiv"}), _of_ratio),
+    (frozenset({"lgamma", "digamma", "gammaln", "mvlgamma"}), _of_pole),
     (_EXPONENTIALS, _of_exponential),
     (_SOFTMAXES, _of_softmax),
     (_ATTENTION, _of_attention),
@@ -248,4 +304,21 @@ _EXPLANATIONS: tuple[tuple[frozenset[str], Explanation], ...] = (
     (_CASTS, _of_cast),
     (frozenset({"cross_entropy", "nll_loss", "CrossEntropyLoss", "NLLLoss"}), _of_targets),
     (frozenset({"batch_norm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d"}), _of_norm),
+    (
+        frozenset(
+            {
+                "layer_norm",
+                "group_norm",
+                "instance_norm",
+                "rms_norm",
+                "LayerNorm",
+                "GroupNorm",
+                "RMSNorm",
+                "InstanceNorm1d",
+                "InstanceNorm2d",
+                "InstanceNorm3d",
+            }
+        ),
+        _of_size,
+    ),
 )

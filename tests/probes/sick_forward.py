@@ -144,7 +144,53 @@ def division_in_float16(net: Net, x: Tensor) -> Tensor:
     return small.float()
 
 
+def nan_through_a_number(net: Net, x: Tensor) -> Tensor:
+    h = net.fc(x)
+    ratio = (h * 0).sum() / 0  # here
+    return h + ratio.item()
+
+
+def part_in_place(net: Net, x: Tensor) -> Tensor:
+    h = x.repeat(1, 2)
+    h[:, 4:].log_()  # here
+    return net.fc(h[:, 4:]) + h.T.sum()
+
+
+def written_nan(net: Net, x: Tensor) -> Tensor:
+    h = net.fc(x) + 0
+    h[x[:, :3] > 5] = float("nan")  # here
+    return h
+
+
+def in_frequencies(net: Net, x: Tensor) -> Tensor:
+    waves = torch.fft.rfft(net.fc(x))
+    waves = waves / (waves - waves)  # here
+    return torch.fft.irfft(waves).real
+
+
+def ratio_in_place(net: Net, x: Tensor) -> Tensor:
+    h = net.fc(x)
+    h.addcdiv_(h, h.detach() * 0)  # here
+    return h.tanh()
+
+
+def variance_of_large_values(net: Net, x: Tensor) -> Tensor:
+    h = net.fc(x) * 1e25
+    return F.layer_norm(h, (3,))  # here
+
+
+def logit_beyond_one(net: Net, x: Tensor) -> Tensor:
+    return net.fc(torch.logit(x / 2))  # here
+
+
 SICK: dict[str, Sick] = {
+    "nan through a number": Sick(nan_through_a_number, "/div#1", "NUM001", "division by zero"),
+    "part in place": Sick(part_in_place, "/log#1", "NUM001", "goes down to -", -1),
+    "written nan": Sick(written_nan, "/setitem#1", "NUM001", "writes NaN there itself", 20),
+    "complex": Sick(in_frequencies, "/div#1", "NUM001", "division by zero"),
+    "addcdiv": Sick(ratio_in_place, "/addcdiv#1", "NUM002", "24 of 24 divisors are 0"),
+    "layer norm": Sick(variance_of_large_values, "/layer_norm#1", "NUM001", "overflow float32"),
+    "logit": Sick(logit_beyond_one, "/logit#1", "NUM001", "beyond [0, 1]", 20),
     "log of a negative number": Sick(logarithm, "/log#1", "NUM001", "logarithm of a neg", -1),
     "in place": Sick(logarithm_in_place, "/log#1", "NUM001", "its input goes down to -", -1),
     "0 / 0": Sick(zero_by_zero, "/div#1", "NUM001", "zero divided by zero: 8 of 8"),

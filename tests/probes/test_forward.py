@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,26 @@ def test_an_infinite_running_variance_is_found_although_the_output_is_finite() -
     assert finding.evidence["call"] == "norm#1"
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda gain: gain.view(1, -1), lambda gain: gain[None], lambda gain: gain.expand(8, 3).T.T,
+        lambda gain: gain.data, lambda gain: torch.cat([gain[:1], gain[1:]]),
+        lambda gain: gain[1].item(),
+    ],
+)  # fmt: skip
+def test_a_nan_weight_is_blamed_for_what_its_views_do(read: Callable[[Tensor], Any]) -> None:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        return net.fc(x) * read(net.gain)  # here
+
+    model = network(forward)
+    model.gain = nn.Parameter(torch.tensor([1.0, float("nan"), 1.0]))
+    (finding,) = checked(model, batches()).findings
+    assert (finding.code, finding.subject) == ("WGT001", "gain")
+    assert finding.evidence["consequences"] >= 1
+    assert finding.evidence["call"].startswith("/")
+
+
 def test_a_sick_weight_that_nothing_reads_is_not_judged() -> None:
     model = network(lambda net, x: net.fc(x), spare=nn.Linear(3, 3))
     with torch.no_grad():
@@ -170,6 +190,26 @@ def uninitialised(net: Net, x: Tensor) -> Tensor:
     return out
 
 
+def written_row_by_row(net: Net, x: Tensor) -> Tensor:
+    h = net.fc(x)
+    out = torch.full_like(h, float("nan"))
+    for row, each in enumerate(h):
+        out[row] = each
+    return out
+
+
+def written_by_views(net: Net, x: Tensor) -> Tensor:
+    h = net.fc(x)
+    out = torch.empty_like(h).fill_(float("nan"))
+    for column in range(3):
+        out[:, column].copy_(h[:, column])
+    return out
+
+
+def put_right(net: Net, x: Tensor) -> Tensor:
+    return torch.nan_to_num((net.fc(x) - 100).log())
+
+
 def masked_logits_returned(net: Net, x: Tensor) -> Tensor:
     return net.fc(x).masked_fill(torch.tensor([True, False, False]), -torch.inf)
 
@@ -178,7 +218,8 @@ def masked_logits_returned(net: Net, x: Tensor) -> Tensor:
     "forward",
     [
         mask_by_buffer, mask_by_where, mask_by_log, nearest_other, attention_with_mask,
-        log_of_softmax_with_floor, uninitialised, masked_logits_returned,
+        log_of_softmax_with_floor, uninitialised, masked_logits_returned, written_row_by_row,
+        written_by_views, put_right,
     ],
 )  # fmt: skip
 def test_infinities_that_mask_something_are_no_fault(forward: Callable[..., Any]) -> None:
@@ -186,6 +227,47 @@ def test_infinities_that_mask_something_are_no_fault(forward: Callable[..., Any]
     model.register_buffer("causal", torch.full((3, 3), -torch.inf).triu(1))
     report = checked(model, batches())
     assert [(each.code, each.subject) for each in report.findings] == []
+
+
+@pytest.fixture
+def memory_full_of_nan() -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)  # they fill new memory with NaN
+    yield
+    torch.use_deterministic_algorithms(before)
+
+
+@pytest.mark.usefixtures("memory_full_of_nan")
+@pytest.mark.parametrize("rows", [4, 8])
+def test_memory_that_is_read_before_it_is_written_is_a_fault(rows: int) -> None:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        h = net.fc(x)
+        memory = torch.empty(8, 3)  # here
+        memory[:rows] = h[:rows]
+        return h + memory
+
+    found = checked(network(forward), batches(count=1)).findings
+    assert [each.subject for each in found] == ([] if rows == 8 else ["/empty#1"])
+    assert all(each.evidence["source"] == marked_line(forward) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("fill", "found"),
+    [
+        (lambda x: torch.nan_to_num(x), []),
+        (lambda x: torch.where(x.isnan(), 0, x), []),
+        (lambda x: x.masked_fill(x.isnan(), 0), []),
+        (lambda x: x, ["input"]),
+        (lambda x: torch.nan_to_num(x) + 0 * x, ["input"]),
+    ],
+)
+def test_missing_values_are_no_fault_where_the_model_fills_them(
+    fill: Callable[[Tensor], Tensor], found: list[str]
+) -> None:
+    data = batches()
+    data[2][4, 1] = float("nan")
+    report = checked(network(lambda net, x: net.fc(fill(x))), data)
+    assert [each.subject for each in report.findings] == found
 
 
 def test_a_loss_that_is_not_finite_is_traced_into_the_loss() -> None:
@@ -308,6 +390,31 @@ def test_what_torch_cannot_see_is_found_at_the_module_around_it() -> None:
 
     report = checked(network(lambda net, x: net.fc(net.opaque(x)), opaque=Opaque()), batches())
     assert [each.subject for each in report.findings] == ["opaque#1"]
+
+
+class Logarithm(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.log()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_scripted_module_is_named_with_the_line_that_calls_it() -> None:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        return net.scripted(net.fc(x) - 100)  # here
+
+    model = network(forward, scripted=torch.jit.script(Logarithm()))
+    (finding,) = checked(model, batches()).findings
+    assert (finding.subject, finding.evidence["operation"]) == ("scripted#1", "Logarithm")
+    assert finding.evidence["source"] == marked_line(forward)
+    assert not nn.modules.module._global_forward_hooks
+
+
+def test_weights_too_large_for_their_type_are_told() -> None:
+    model = network(lambda net, x: net.fc(x)).half()
+    with torch.no_grad():
+        model.fc.weight.fill_(6e4)
+    (finding,) = checked(model, [each.half() + 2 for each in batches()]).findings
+    assert "its weight reaches 6e+04" in finding.message
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
