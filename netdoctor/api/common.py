@@ -76,10 +76,15 @@ def nothing_measured(patterns: Sequence[str], seen: Sequence[Site]) -> NothingEx
 def noted(
     batches: Iterable[Batch], aside: list[Batch], *, most: int = 8, samples: int = 8
 ) -> Iterator[Batch]:
-    """The batches as they come; copies of a few samples of the first ones are put aside."""
+    """The batches as they come; copies of a few samples of the first ones are put aside.
+
+    A batch whose samples cannot be told apart is kept whole, and so only the first two of them.
+    """
     for number, batch in enumerate(batches):
         if number < most:
-            aside.append(few(batch, samples))
+            part = few(batch, samples)
+            if part is not batch or number < 2:
+                aside.append(part)
         yield batch
 
 

@@ -40,6 +40,11 @@ class OutputValues:
         if max(self.in_unit, self.negative, self.zeros) > self.values:
             raise ValueError("more values of a kind than values")
 
+    @property
+    def is_like_a_distribution(self) -> bool:
+        """Whether some row is a distribution or the logarithm of one."""
+        return self.distributions + self.log_distributions > 0
+
     def __add__(self, other: OutputValues) -> OutputValues:
         mine, others = dataclasses.astuple(self), dataclasses.astuple(other)
         return OutputValues(*(a + b for a, b in zip(mine, others, strict=True)))
@@ -62,6 +67,20 @@ class Broadcast:
     result: tuple[int, ...]
 
 
+def takes_logits(loss: str, functions: frozenset[str]) -> str:
+    """`cross-entropy` or `bce` where a loss has a softmax or sigmoid of its own, else ``.
+
+    Args:
+        loss: its name.
+        functions: names of the torch functions that it calls.
+    """
+    if loss == "cross-entropy" or "cross_entropy" in functions or functions >= _LOG_LOSS:
+        return "cross-entropy"
+    if loss == "bce" or "binary_cross_entropy_with_logits" in functions:
+        return "bce"
+    return ""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeadFacts:
     """The loss, and the model's main output in the forms in which it was seen.
@@ -82,7 +101,7 @@ class HeadFacts:
         training: the output in training mode; None when the model raised there.
         shaken: the output in evaluation mode with large random numbers for the weights of the last
             layer: it keeps only what the model does behind that layer. None when that layer is
-            not known.
+            not known; without values where nothing could be learnt from it.
         last_layer: path of that layer; empty when unknown.
         broadcasts: what the loss blew up, each operation and shape once.
         samples: how many samples the model saw.
@@ -115,13 +134,7 @@ class HeadFacts:
     @property
     def takes_logits(self) -> str:
         """`cross-entropy` or `bce` where the loss has a softmax or sigmoid of its own, else ``."""
-        if self.loss == "cross-entropy" or "cross_entropy" in self.functions:
-            return "cross-entropy"
-        if self.functions >= _LOG_LOSS:
-            return "cross-entropy"
-        if self.loss == "bce" or "binary_cross_entropy_with_logits" in self.functions:
-            return "bce"
-        return ""
+        return takes_logits(self.loss, self.functions)
 
     def seen(self) -> tuple[OutputValues, ...]:
         """The output in every form in which it was seen and had finite rows."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from netdoctor.errors import DataError, ModelError
-from netdoctor.facts.head import TOLERANCE, Broadcast, HeadFacts, OutputValues
+from netdoctor.facts.head import TOLERANCE, Broadcast, HeadFacts, OutputValues, takes_logits
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.losses import class_axis
 from netdoctor.inputs.objective import Objective
@@ -92,7 +93,7 @@ class _Head:
         self.samples = 0
 
     def look(self, batch: Batch, objective: Objective) -> bool:
-        """Adds one batch; False when there is no main output to look at."""
+        """Adds one batch; False when there is nothing more to be learnt."""
         seen = _Seen()
         watch: tuple[Watch, ...] = ("activation", "module", "operation")
         with observe(self.model, seen, watch=watch), torch.no_grad():
@@ -106,9 +107,27 @@ class _Head:
                 return False
             self._settle(main, seen)
             axis = _axis(main, batch.target)
-            self.evaluation += values_of(main, axis)
+            if not self._judge(whole, batch, objective) or objective.name == "own":
+                return False
+        evaluation = values_of(main, axis)
+        self.evaluation += evaluation
+        with observe(self.model, lambda call: None, watch=()), torch.no_grad():
             self._train(batch, axis, objective)
-            self._shake(batch, axis)
+            if self.problem:
+                return False
+            takes = takes_logits(objective.name, objective.functions)
+            if takes == "bce" or (takes and (evaluation.is_like_a_distribution or self.end[0])):
+                self._shake(batch, axis)
+        return True
+
+    def _judge(self, output: Any, batch: Batch, objective: Objective) -> bool:
+        """Takes the loss of an output and notes what it blows up; False when there is none."""
+        try:
+            _, found = broadcasts_in(objective, output, batch)
+        except DataError as error:
+            self.problem = error.message
+            return False
+        self.broadcasts += found
         return True
 
     def _settle(self, main: Tensor, seen: _Seen) -> None:
@@ -133,12 +152,7 @@ class _Head:
         self.classes = main.shape[axis] if main.ndim else 1
         if self.training is not None:
             self.training += values_of(main, axis)
-        try:
-            _, found = broadcasts_in(objective, whole, batch)
-        except DataError as error:
-            self.problem = error.message
-            return
-        self.broadcasts += found
+        self._judge(whole, batch, objective)
 
     def _shake(self, batch: Batch, axis: int) -> None:
         """The output with large random weights, of either sign, in the last layer."""

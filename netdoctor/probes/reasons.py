@@ -276,6 +276,17 @@ def _second(call: Call) -> Any:
     return args[1] if len(args) > 1 else named.get("exponent", named.get("other"))
 
 
+def _of_normalize(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -> str:
+    args, kwargs = call.arguments
+    given = dict(zip(("input", "p", "dim", "eps"), args, strict=False)) | kwargs
+    eps, dim = float(given.get("eps", 1e-12)), given.get("dim", 1)
+    if not live or float(torch.tensor(eps, dtype=live[0].dtype)):
+        return ""
+    zero = int((live[0] == 0).all(dim).sum())
+    kind = str(live[0].dtype).removeprefix("torch.")
+    return f"the norm of {zero} vectors is zero, and eps {eps:g} is zero in {kind}" if zero else ""
+
+
 def _of_targets(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -> str:
     ignored = call.arguments[1].get("ignore_index", getattr(call.module, "ignore_index", -100))
     targets = [each for each in live if not each.is_floating_point()]
@@ -302,6 +313,7 @@ _EXPLANATIONS: tuple[tuple[frozenset[str], Explanation], ...] = (
     (_MULTIPLICATIONS, _of_product),
     (frozenset({"sub", "isub", "rsub", "add", "iadd", "radd", "sum", "cumsum"}), _of_difference),
     (_CASTS, _of_cast),
+    (frozenset({"normalize"}), _of_normalize),
     (frozenset({"cross_entropy", "nll_loss", "CrossEntropyLoss", "NLLLoss"}), _of_targets),
     (frozenset({"batch_norm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d"}), _of_norm),
     (

@@ -9,6 +9,7 @@ from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 
 _MASK = 1e30  # numbers beyond it are a program's stand-ins for minus infinity
+_LOWEST = 0.99  # of the lowest number of its type: where a mask is, also with logits added to it
 
 
 @rule("NUM003", "activation-explosion", Severity.WARNING)
@@ -129,8 +130,9 @@ def half_precision_overflow(facts: ForwardFacts, *, threshold: float = 0.5) -> I
 
     Why: beyond 65504 float16 has only infinity, from which the next operations make NaN.
 
-    False alarm: numbers beyond 1e30 are stand-ins for minus infinity, which follow the type of
-    the tensor, and are left out. bfloat16 has the range of float32. A batch norm with the
+    False alarm: numbers beyond 1e30, and in float16 those within 1 % of its lowest number, are
+    stand-ins for minus infinity (attention is masked with `torch.finfo(x.dtype).min`), and are left
+    out. bfloat16 has the range of float32. A batch norm with the
     statistics that it was made with does not normalise yet: such a network is not judged with
     `--as`.
 
@@ -146,7 +148,8 @@ def half_precision_overflow(facts: ForwardFacts, *, threshold: float = 0.5) -> I
     if not judged:
         yield Skip("nothing runs in float16; --as float16 judges the values for it")
         return
-    shares = {call.site: _share(call, facts.judged_as or call.dtype) for call in judged}
+    ends = {call.site: LARGEST[facts.judged_as or call.dtype] for call in judged}
+    shares = {call.site: _largest(call) / ends[call.site] for call in judged}
     near = [call for call in judged if shares[call.site] >= threshold]
     if not near:
         return
@@ -156,10 +159,10 @@ def half_precision_overflow(facts: ForwardFacts, *, threshold: float = 0.5) -> I
     told = f"{len(over)} call(s) would overflow {kind}" if over else "none overflows yet"
     yield Hit(
         str(worst.site),
-        f"{worst.operation} reaches {worst.magnitude:.4g}, {share:.3g} of the largest number of "
+        f"{worst.operation} reaches {_largest(worst):.4g}, {share:.3g} of the largest number of "
         f"{kind} ({LARGEST[kind]:.5g}), judged for {named}; {told}"
         + (f", the first is {(over or near)[0].site}" if first is not worst else ""),
-        {"share": share, "threshold": threshold, "largest": worst.magnitude,
+        {"share": share, "threshold": threshold, "largest": _largest(worst),
          "calls": [str(call.site) for call in near], "overflowing": len(over)},
         f"Run in bfloat16, or keep {(over or near)[0].site} in float32 (autocast off for that "
         "block), or scale what goes in down.",
@@ -167,7 +170,9 @@ def half_precision_overflow(facts: ForwardFacts, *, threshold: float = 0.5) -> I
     )  # fmt: skip
 
 
-def _share(call: ForwardCall, kind: str) -> float:
-    ends = (abs(call.moments.minimum), abs(call.moments.maximum))
-    sizes = [each for each in ends if each == each and each < _MASK]
-    return max(sizes, default=0.0) / LARGEST.get(kind, float("inf"))
+def _largest(call: ForwardCall) -> float:
+    """The largest absolute value of a call's output, stand-ins for minus infinity left out."""
+    low, high = call.moments.minimum, call.moments.maximum
+    lowest = LARGEST["float16"] * _LOWEST if call.dtype == "float16" else _MASK
+    sizes = [abs(high) if abs(high) < _MASK else 0.0, abs(low) if -low < lowest else 0.0]
+    return max(size for size in sizes if size == size)
