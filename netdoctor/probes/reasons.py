@@ -278,7 +278,7 @@ def _second(call: Call) -> Any:
 
 def _of_normalize(call: Call, inputs: Sequence[ValueRange], live: Sequence[Tensor]) -> str:
     args, kwargs = call.arguments
-    given = dict(zip(("input", "p", "dim", "eps"), args, strict=False)) | kwargs
+    given = {**dict(zip(("input", "p", "dim", "eps"), args, strict=False)), **kwargs}
     eps, dim = float(given.get("eps", 1e-12)), given.get("dim", 1)
     if not live or float(torch.tensor(eps, dtype=live[0].dtype)):
         return ""
