@@ -16,10 +16,24 @@ from typing import TYPE_CHECKING, Any
 from netdoctor.version import __version__
 
 if TYPE_CHECKING:
-    from netdoctor.api import activations, check_forward, deadneurons, featuremaps, layers
+    from netdoctor.api import (
+        activations,
+        check_forward,
+        deadneurons,
+        featuremaps,
+        gradflow,
+        layers,
+    )
     from netdoctor.report import Finding, Report, Severity
 
-_API = ("activations", "check_forward", "deadneurons", "featuremaps", "layers")
+_API = (
+    "activations",
+    "check_forward",
+    "deadneurons",
+    "featuremaps",
+    "gradflow",
+    "layers",
+)
 _REPORT = ("Finding", "Report", "Severity")
 
 __all__ = [
@@ -31,6 +45,7 @@ __all__ = [
     "check_forward",
     "deadneurons",
     "featuremaps",
+    "gradflow",
     "layers",
 ]
 

@@ -5,5 +5,13 @@ from __future__ import annotations
 from netdoctor.api.activations import activations, deadneurons, layers
 from netdoctor.api.check_forward import check_forward
 from netdoctor.api.featuremaps import featuremaps
+from netdoctor.api.gradflow import gradflow
 
-__all__ = ["activations", "check_forward", "deadneurons", "featuremaps", "layers"]
+__all__ = [
+    "activations",
+    "check_forward",
+    "deadneurons",
+    "featuremaps",
+    "gradflow",
+    "layers",
+]

@@ -13,10 +13,20 @@ from netdoctor.facts.site import Site
 from netdoctor.observe.kinds import Kind
 from netdoctor.observe.observer import Observer
 from netdoctor.observe.preserve import preserved, restored
-from netdoctor.observe.seen import Call, Observation, Watch
+from netdoctor.observe.seen import Call, Observation, Watch, users_line
 from netdoctor.observe.tracing import tensors_in
 
-__all__ = ["Call", "Kind", "Observation", "Watch", "observe", "preserved", "tensors_in", "unwrap"]
+__all__ = [
+    "Call",
+    "Kind",
+    "Observation",
+    "Watch",
+    "observe",
+    "preserved",
+    "tensors_in",
+    "unwrap",
+    "users_line",
+]
 
 
 @contextmanager

@@ -103,6 +103,7 @@ class Observer(TorchFunctionMode):
                 self.being_handled = sys.exc_info()[1]
                 self._begin((args, kwargs))
             self.stack.append(frame)
+            self.seen.running = frame.path
             self.suppressed += frame.kind is not None
 
         def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
@@ -153,6 +154,11 @@ class Observer(TorchFunctionMode):
                 self.traces.set(each, _MODEL_INPUT)
 
     def _leave(self, frame: _Frame) -> bool:
+        left = self._unwound(frame)
+        self.seen.running = self.stack[-1].path if self.stack else ""
+        return left
+
+    def _unwound(self, frame: _Frame) -> bool:
         if self.stack and self.stack[-1] is frame:
             self.stack.pop()
             self.suppressed -= frame.kind is not None

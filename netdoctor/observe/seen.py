@@ -77,6 +77,16 @@ class Call:
         return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
+def users_line() -> str:
+    """`file.py:12` of the user's line that is running now; empty when none is."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _in(frame, (_TORCH, _NETDOCTOR)):
+        if frame.f_code.co_filename.startswith(f"{_NETDOCTOR}inputs{os.sep}"):
+            return ""  # who called the model or the loss
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
+
+
 def _in(frame: FrameType, folders: str | tuple[str, ...]) -> bool:
     return frame.f_code.co_filename.startswith(folders)
 
@@ -89,6 +99,8 @@ class Observation:
         roles: by call, where an activation stands; filled in at the end of each pass.
         after: by call, the path of the layer whose output an activation was given.
         upstream: by call, the activation calls that feed it, and `""` for the model's own input.
+        running: path of the innermost module whose forward is running; empty for the model itself
+            and outside of it.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -101,6 +113,7 @@ class Observation:
         self.gates: set[str] = set()
         self.called: set[int] = set()
         self.used_parameters: dict[int, str] = {}
+        self.running = ""
         self._model = model
 
     def not_examined(self) -> list[NotExamined]:

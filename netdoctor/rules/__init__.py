@@ -9,10 +9,10 @@ from netdoctor.rules.core import Rule, registered
 COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "deadneurons": ("ACT001", "ACT002", "ACT003"),
     "activations": ("NUM", "ACT"),
-    "gradflow": ("MOD001", "MOD002"),
     "check-forward": (
         "NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT001", "WGT007", "DAT004", "DAT010",
     ),
+    "gradflow": ("GRD", "MOD001", "MOD002"),
 }
 # fmt: on
 
@@ -21,6 +21,8 @@ def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in order."""
     from netdoctor.rules import (  # noqa: F401  registering is their effect
         activations,
+        gradient_states,
+        gradients,
         head,
         numerics,
         signals,

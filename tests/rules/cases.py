@@ -9,6 +9,7 @@ import numpy as np
 
 from netdoctor.facts.activations import ActivationFacts, CallFacts, Moments, Units
 from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
+from netdoctor.facts.gradflow import CallGradient, Cause, GradientFacts, ParameterGradient, State
 from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
 from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts
@@ -137,6 +138,39 @@ def labels(low: int, high: int, dtype: str = "int64") -> TargetFacts:
     return TargetFacts("cross-entropy", (8, 10), (8,), dtype, 10, low, high, "refused")
 
 
+def parameter(state: State = "value", name: str = "fc.weight", **fields: Any) -> ParameterGradient:
+    """A weight (16, 16) in that state."""
+    usual: dict[str, Any] = {
+        "module": name.rpartition(".")[0], "kind": "Linear", "shape": (16, 16), "norm": 0.1,
+        "weight_norm": 2.0, "batches": 4,
+    }  # fmt: skip
+    return ParameterGradient(name=name, state=state, **{**usual, **fields})
+
+
+def gradients(
+    *parameters: ParameterGradient,
+    norms: tuple[float, ...] = (),
+    losses: float = 1.0,
+    **fields: Any,
+) -> GradientFacts:
+    """Parameters, and a chain of activation calls whose gradients have these norms."""
+    calls = tuple(
+        CallGradient(
+            Site(f"{place}.act"), "relu", (32, 16), after=f"{place}.fc", norm=norm,
+            upstream=(f"{place - 1}.act#1",) if place else ("",), state="value", batches=4,
+        )
+        for place, norm in enumerate(norms)
+    )  # fmt: skip
+    return GradientFacts(
+        parameters or (parameter(),), calls, (losses,) * 4, "cross-entropy", samples=128, **fields
+    )
+
+
+NORMED = parameter(name="norm.weight", kind="BatchNorm1d", shape=(16,))
+CUT = Cause("cut", "detach", "body", "net.py:12")
+STOPPED = Cause("stopped", "relu", "body.relu2")
+
+
 CASES = {
     "ACT001": Cases(
         fires=facts(units(dead=16)), quiet=facts(units(dead=15)), boundary=facts(units(dead=16))
@@ -184,5 +218,45 @@ CASES = {
     "MOD001": Cases(fires=head(64), quiet=head(63), boundary=head(64)),
     "MOD002": Cases(
         fires=head(broadcasts=2), quiet=head(broadcasts=0), boundary=head(broadcasts=1)
+    ),
+    "GRD001": Cases(
+        fires=gradients(norms=(1e-12, 1e-6, 1.0)),
+        quiet=gradients(norms=(1e-4, 1e-2, 1.0)),
+        boundary=gradients(norms=(1e-6, 1e-3, 1.0)),
+    ),
+    "GRD002": Cases(
+        fires=gradients(norms=(1e6, 1e4, 1e2, 1.0)),
+        quiet=gradients(norms=(8.0, 4.0, 2.0, 1.0)),
+        boundary=gradients(NORMED, norms=tuple(1.5**power for power in range(10, -1, -1))),
+    ),
+    "GRD003": Cases(
+        fires=gradients(parameter("non-finite", nan=3, cause=Cause("backward", "sqrt"))),
+        quiet=gradients(),
+        boundary=gradients(parameter("non-finite", infinite=1)),
+    ),
+    "GRD004": Cases(
+        fires=gradients(parameter("missing", cause=CUT)),
+        quiet=gradients(parameter("missing", cause=Cause("unused-output"))),
+        boundary=gradients(parameter("missing", cause=CUT)),
+    ),
+    "GRD005": Cases(
+        fires=gradients(parameter("zero", cause=STOPPED)),
+        quiet=gradients(parameter("zero", cause=Cause("zero-gate"))),
+        boundary=gradients(parameter("zero", cause=STOPPED)),
+    ),
+    "GRD006": Cases(
+        fires=gradients(losses=50.0, fresh=True, expected_loss=2.0, expectation="ln 8"),
+        quiet=gradients(losses=14.0, fresh=True, expected_loss=2.0, expectation="ln 8"),
+        boundary=gradients(losses=16.0, fresh=True, expected_loss=2.0, expectation="ln 8"),
+    ),
+    "GRD007": Cases(
+        fires=gradients(parameter(), parameter("frozen"), parameter("frozen")),
+        quiet=gradients(),
+        boundary=gradients(parameter(), parameter("frozen")),
+    ),
+    "GRD008": Cases(
+        fires=gradients(parameter(update_ratio=1.0), rate=1.0),
+        quiet=gradients(parameter(update_ratio=1e-3), rate=1e-3),
+        boundary=gradients(parameter(update_ratio=0.1), rate=1.0),
     ),
 }
