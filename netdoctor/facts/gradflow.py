@@ -69,7 +69,8 @@ class ParameterGradient:
         norm: L2 norm of the gradient, mean over the batches.
         weight_norm: L2 norm of the parameter.
         signal: L2 norm of the mean gradient over its standard deviation across the batches (the
-            square root of the summed variances); None for fewer than two batches.
+            square root of the summed variances); infinite above 1000, where float32 cannot tell;
+            None for fewer than two batches.
         update_ratio: L2 norm of the optimiser's first step over that of the parameter, mean over
             the batches; None without a learning rate.
         nan, infinite: numbers of such elements.

@@ -93,7 +93,7 @@ class Backward:
                 if passage is None or id(above) in seen:
                     continue
                 seen.add(id(above))
-                if passage.came:
+                if passage.came or 0 in passage.shape:
                     found.append((above, itself))
                 else:
                     waiting.append((above, itself and _takes_one(above)))

@@ -99,7 +99,7 @@ class ParameterStatistics:
             return None
         mean = _norm(total) / read.finite
         variance = (read.squares - read.finite * mean * mean) / (read.finite - 1)
-        if variance <= 1e-12 * read.squares:
+        if variance <= 1e-6 * read.squares:
             return math.inf if mean else None
         return mean / math.sqrt(variance)
 
