@@ -107,7 +107,7 @@ def gradflow(
         notes=(*loaded.notes, *data_notes(source), objective.note, *_amp_note(facts)),
         settings={
             "seed": seed, "batches": batches, "samples": facts.samples,
-            "data": source.description, "synthetic": facts.synthetic, "loss": facts.loss,
+            "data": source.description, "synthetic": facts.synthetic, "objective": facts.loss,
             "losses": list(facts.losses), "scale": facts.scale, "overflows": facts.overflows,
         },
     )  # fmt: skip

@@ -153,14 +153,14 @@ def draw_legend(figure: Figure, left: float, top: float, lanes: Sequence[Lane]) 
         swatch.set_ylim(0, 1)
         swatch.add_patch(Rectangle((0, 0), 1, 1, **look))
         style.write(figure, left + 0.31, top + 0.07, label, size=7.5)
-        left += 0.5 + 0.062 * len(label)
+        left += 0.5 + 0.055 * len(label)
 
 
 _LABELS = {
     "non-finite": "NaN or infinite",
-    "missing": "missing: not in the graph of the loss",
+    "missing": "missing in the graph of the loss",
     "zero": "exactly zero",
-    "frozen": "frozen: needs none",
+    "frozen": "frozen",
 }
 
 

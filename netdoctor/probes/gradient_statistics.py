@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 
 _SMALLEST_HALF = 2.0**-24
 _ADAM_EPSILON = 1e-8
+_PIECE = 2**18  # elements: few enough for float32 to add up their squares
 _SQUARES = (1e-15, 1e15)  # of values outside of these, float32 cannot hold the squares
 
 
@@ -69,6 +70,7 @@ class ParameterStatistics:
         self.totals: list[Tensor | None] = [None] * len(parameters)
         self.norms: list[float] = [0.0] * len(parameters)
         self._weights_read = False
+        self._reader = _Reader()
 
     def update(self) -> None:
         """Adds the gradients that the last backward pass left; one synchronisation."""
@@ -83,9 +85,9 @@ class ParameterStatistics:
         if not present:
             return
         with torch.no_grad():
-            rows = torch.stack([_measured(gradient) for _, gradient in present]).tolist()
-            for (place, gradient), (norm, total, low, high) in zip(present, rows, strict=True):
-                self._add(place, gradient, norm, total, max(-low, high))
+            rows = torch.stack([self._reader.read(each) for _, each in present]).tolist()
+            for (place, gradient), (norm, total, top) in zip(present, rows, strict=True):
+                self._add(place, gradient, norm, total, top)
 
     @property
     def all_finite(self) -> bool:
@@ -141,12 +143,13 @@ class CallStatistics:
     def __init__(self) -> None:
         self.read: dict[str, Accumulated] = {}
         self._pending: list[tuple[str, int, Tensor]] = []
+        self._reader = _Reader()
 
     def note(self, name: str, gradient: Tensor) -> None:
         """Reduces one gradient, without waiting for the device."""
         if gradient.numel():
             with torch.no_grad():
-                self._pending.append((name, gradient.numel(), _measured(gradient)))
+                self._pending.append((name, gradient.numel(), self._reader.read(gradient)))
 
     def drop(self) -> None:
         """Forgets what came since the last `update`: that pass did not count."""
@@ -157,9 +160,8 @@ class CallStatistics:
         if not self._pending:
             return
         rows = torch.stack([row for *_, row in self._pending]).tolist()
-        for (name, count, _), (norm, total, low, high) in zip(self._pending, rows, strict=True):
+        for (name, count, _), (norm, total, top) in zip(self._pending, rows, strict=True):
             read = self.read.setdefault(name, Accumulated())
-            top = max(-low, high)
             if not (math.isfinite(top) and math.isfinite(total)):
                 read.batches += 1
                 read.nan += 1
@@ -168,13 +170,30 @@ class CallStatistics:
         self._pending.clear()
 
 
-def _measured(gradient: Tensor) -> Tensor:
-    """(4,) L2 norm, sum of |g|, minimum, maximum; not finite where an element is not."""
-    values = _plain(gradient)
-    rows = values.flatten(1) if values.ndim > 1 else values.reshape(1, -1)
-    norm = torch.linalg.vector_norm(_double(torch.linalg.vector_norm(rows, 2, 1)))
-    low, high = torch.aminmax(values)
-    return torch.stack([norm, _like(values.abs().sum(), norm), _like(low, norm), _like(high, norm)])
+class _Reader:
+    """Reads a tensor once, in pieces that fit into the processor's cache; reuses their memory."""
+
+    def __init__(self) -> None:
+        self._piece: Tensor | None = None
+
+    def read(self, gradient: Tensor) -> Tensor:
+        """(3,) L2 norm, sum of |g|, largest |g|; not finite where an element is not."""
+        values = _plain(gradient)
+        if values.device.type != "cpu" or not values.is_contiguous():
+            pieces: Iterable[Tensor] = [values.abs()]
+        else:
+            if self._piece is None or self._piece.dtype != values.dtype:
+                self._piece = values.new_empty(_PIECE)
+            parts = torch.split(values.view(-1), _PIECE)
+            pieces = (torch.abs(part, out=self._piece[: len(part)]) for part in parts)
+        norms, sums, tops = [], [], []
+        for size in pieces:
+            norms.append(torch.linalg.vector_norm(size))
+            sums.append(size.sum())
+            tops.append(size.amax())
+        norm = torch.linalg.vector_norm(_double(torch.stack(norms)))
+        total, top = _double(torch.stack(sums)).sum(), _double(torch.stack(tops)).amax()
+        return torch.stack([norm, total, top])
 
 
 def _plain(gradient: Tensor) -> Tensor:
@@ -189,14 +208,14 @@ def _double(values: Tensor) -> Tensor:
     return values if values.device.type == "mps" else values.double()
 
 
-def _like(value: Tensor, other: Tensor) -> Tensor:
-    return value.to(other.dtype)
-
-
 def _norm(values: Tensor) -> float:
-    """L2 norm, in float64 where the device has it."""
+    """L2 norm: rows in float32, and all of them in float64 where the device has it."""
     with torch.no_grad():
         plain = _plain(values.detach())
         if not plain.numel():
             return 0.0
+        rows = plain.flatten(1) if plain.ndim > 1 else plain.reshape(1, -1)
+        norm = float(torch.linalg.vector_norm(_double(torch.linalg.vector_norm(rows, 2, 1))))
+        if _SQUARES[0] < norm < _SQUARES[1] or norm != norm:
+            return norm
         return float(torch.linalg.vector_norm(_double(plain)))

@@ -65,6 +65,29 @@ def test_every_statistic_is_that_of_the_slow_version(name: str) -> None:
         assert measured.signal == pytest.approx(float(all_of.mean(0).norm()) / spread, rel=1e-3)
 
 
+def test_large_and_oddly_laid_out_gradients_are_read_right() -> None:
+    class Large(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(700, 1000))
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            hidden = torch.relu(self.weight * x).reshape(10, 70, 10, 100)
+            return {"loss": (hidden.to(memory_format=torch.channels_last) * 3).square().sum()}
+
+    model, source = Large(), torch.Generator().manual_seed(0)
+    x = torch.randn(700, 1000, generator=source)
+    facts = flow(model, [Batch((x,), {}, None, 700)])
+    model(x)["loss"].backward()
+    wanted = model.weight.grad.double()
+    assert facts.parameters[0].norm == pytest.approx(float(wanted.norm()), rel=1e-5)
+    assert facts.parameters[0].mean == pytest.approx(float(wanted.abs().mean()), rel=1e-5)
+    assert facts.parameters[0].maximum == pytest.approx(float(wanted.abs().max()))
+    with torch.no_grad():
+        of_relu = 18 * torch.relu(x).double()
+    assert facts.calls[0].norm == pytest.approx(float(of_relu.norm()), rel=1e-5)
+
+
 @pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
 def test_norms_are_right_where_squares_have_no_number_in_float32(scale: float) -> None:
     class Scaled(nn.Module):
