@@ -78,6 +78,7 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["deadneurons", "--help"],
         ["activations", "-h"],
         ["featuremaps", "--help"],
+        ["gradflow", "--help"],
         ["layers", "--help"],
         ["rules"],
         ["rule", "ACT001", "--format", "json"],

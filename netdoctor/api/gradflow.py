@@ -87,11 +87,16 @@ def gradflow(
     loaded = loaded_from(model, device)
     source = data_from(data, loaded, batches=batches, batch_size=batch_size, seed=seed)
     objective = Objective(loss, seed=seed)
-    facts = probe.measure(
-        loaded.module, source, objective, options,
-        synthetic=source.synthetic, fresh=freshness(loaded), seed=seed,
-        progress=None if progress is None else lambda done: progress(done, batches),
-    )  # fmt: skip
+    try:
+        facts = probe.measure(
+            loaded.module, source, objective, options,
+            synthetic=source.synthetic, fresh=freshness(loaded), seed=seed,
+            progress=None if progress is None else lambda done: progress(done, batches),
+        )  # fmt: skip
+    except ModelError as error:
+        if loaded.input_style != "images":
+            raise
+        raise _without_loss(loaded, error) from error
     facts = _selected(facts, layers)
     judgement = judge([facts, _head(loaded, source, loss, seed)], rules, thresholds)
     return Report(
@@ -121,6 +126,14 @@ def _options(optimizer: str, lr: float | None, amp: str | None, update_norms: bo
     if lr is not None and not 0 < lr < float("inf"):
         raise UsageError(f"lr is {lr}", hint="give a learning rate above 0")
     return Options(update_norms=update_norms, optimizer=optimizer, rate=lr, amp=amp or "")
+
+
+def _without_loss(loaded: LoadedModel, error: ModelError) -> ModelError:
+    return ModelError(
+        f"{loaded.name} is a detector: its loss needs targets of its own. {error.message}",
+        hint="Wrap it in a module whose forward takes images and targets and returns "
+        "{'loss': the sum of its losses}, and give batches of (images, targets).",
+    )
 
 
 def _head(loaded: LoadedModel, source: Data, loss: str | None, seed: int) -> HeadFacts:

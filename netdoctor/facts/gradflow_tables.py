@@ -85,7 +85,8 @@ def layers(facts: GradientFacts, *, shown: int = 20) -> Table:
         Column("norm", "norm", "number"),
         Column("after", "after", "name", priority=5),
     ]
-    return Table("layers", "Activation calls", columns, [_call_row(c) for c in facts.calls], shown)
+    title = "Activation calls" if facts.calls else "Activation calls: none ran"
+    return Table("layers", title, columns, [_call_row(call) for call in facts.calls], shown)
 
 
 def _call_row(call: CallGradient) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import netdoctor
 from netdoctor.errors import DataError, ModelError, NetDoctorError, NothingExaminedError, UsageError
@@ -261,6 +262,52 @@ def test_an_expert_that_gets_gradients_in_other_batches_is_healthy() -> None:
     assert (row["state"], row["batches"]) == ("value", 2)
 
 
+class Straight(torch.autograd.Function):
+    """Rounds, and passes the gradient on as if it had not."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+class Checkpointed(Two):
+    def __init__(self, *, reentrant: bool, cut: bool = False) -> None:
+        super().__init__()
+        self.reentrant, self.cut = reentrant, cut
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = F.relu(self.first(x))
+        hidden = hidden.detach() if self.cut else hidden
+        again = checkpoint(lambda h: F.relu(self.second(h)), hidden, use_reentrant=self.reentrant)
+        return self.head(again)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Two(Straight.apply),
+        Two(lambda h: h + (h.round() - h).detach()),
+        Two(functools.partial(F.gumbel_softmax, hard=True)),
+        Checkpointed(reentrant=False),
+        Checkpointed(reentrant=True),
+    ],
+    ids=["function", "detached difference", "gumbel", "checkpoint", "reentrant"],
+)
+def test_estimators_and_checkpoints_keep_the_gradient(model: nn.Module) -> None:
+    assert alarms(examined(model)) == []
+
+
+def test_the_cut_is_named_and_not_what_a_custom_function_does_inside() -> None:
+    finding = only(examined(Two(lambda h: Straight.apply(h).detach())))
+    assert finding.evidence["operation"] == "detach"
+    finding = only(examined(Checkpointed(reentrant=False, cut=True)))
+    assert finding.evidence["names"] == ["first.weight", "first.bias"]
+
+
 # GRD005
 
 
@@ -445,6 +492,9 @@ def test_networks_that_cannot_be_examined_say_so() -> None:
     ):
         with pytest.raises(error):
             examined(model)
+    detector = LoadedModel(Detector(), "boxes", torch.device("cpu"), input_style="images")
+    with pytest.raises(ModelError, match="boxes is a detector"):
+        netdoctor.gradflow(detector, batches())
     wrong = [(each.args[0], each.target + 4) for each in batches()]
     with pytest.raises(DataError, match="refuses the target"):
         examined(Two(), wrong)
