@@ -178,5 +178,5 @@ def _measured(
         **options,
     )
     if not facts.calls and (patterns or not seen):
-        raise nothing_measured(patterns, seen)
+        raise nothing_measured(patterns, seen, all_modules=True)
     return facts

@@ -18,6 +18,7 @@ from netdoctor.observe import unwrap
 from netdoctor.probes.samples import few
 
 _LISTED = 6
+_THE_MODULES_TOO = "the modules too, which `netdoctor activations --all` measures."
 Progress = Callable[[int, int], None]
 Thresholds = Mapping[str, Mapping[str, Any]]
 
@@ -51,8 +52,21 @@ def freshness(loaded: LoadedModel) -> bool | None:
     return False if means and any(bool(mean.any()) for mean in means) else None
 
 
-def nothing_measured(patterns: Sequence[str], seen: Sequence[Site]) -> NothingExaminedError:
-    """The error when no call was measured, with near misses of the --layers patterns."""
+def nothing_measured(
+    patterns: Sequence[str], seen: Sequence[Site], *, all_modules: bool = False
+) -> NothingExaminedError:
+    """The error when no call was measured, with near misses of the --layers patterns.
+
+    Args:
+        patterns: what was asked for; empty for everything.
+        seen: every call that could have been measured.
+        all_modules: whether the command watches every module, not only activations.
+    """
+    if not patterns and all_modules:
+        return NothingExaminedError(
+            "no call gave floating-point numbers",
+            hint="Is it the network, or does its forward only pass indices on?",
+        )
     if not patterns:
         return NothingExaminedError(
             "no activation function was called",
@@ -68,8 +82,8 @@ def nothing_measured(patterns: Sequence[str], seen: Sequence[Site]) -> NothingEx
         f"({len(calls)} in all)",
         hint=f"Did you mean {', '.join(close)}?"
         if close
-        else f"Watched were {', '.join(calls[:_LISTED])}{more}; `netdoctor layers MODEL` lists the "
-        "modules too, which `netdoctor activations --all` measures.",
+        else f"Watched were {', '.join(calls[:_LISTED])}{more}; `netdoctor layers MODEL` lists "
+        + ("them all." if all_modules else _THE_MODULES_TOO),
     )
 
 

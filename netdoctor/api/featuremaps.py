@@ -90,7 +90,7 @@ def _kept_maps(
         found = {pattern: selected(pattern, sites) for pattern in patterns}
         missed = [pattern for pattern, sites in found.items() if not sites]
         if missed:
-            raise nothing_measured(missed, seen)
+            raise nothing_measured(missed, seen, all_modules=True)
         return [site for sites in found.values() for site in sites]
 
     facts = measure(module, source, choose=choose if patterns else None, **options)

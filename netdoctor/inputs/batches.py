@@ -38,9 +38,19 @@ class Batch:
     size: int
 
     def to(self, device: torch.device | str, *, copy: bool = False) -> Batch:
-        """The batch with every tensor in it on that device; `copy` makes new tensors always."""
+        """The batch with every tensor in it on that device; `copy` makes new tensors always.
+
+        Raises:
+            DataError: a tensor has no values to move.
+        """
 
         def move(tensor: Tensor) -> Tensor:
+            if tensor.is_meta:
+                raise DataError(
+                    f"A batch holds a tensor {tuple(tensor.shape)} without values, on the meta "
+                    "device.",
+                    hint="Make the batches outside of `with torch.device('meta')`.",
+                )
             return tensor.to(device, copy=copy)
 
         args = tuple(_moved(value, device, move) for value in self.args)

@@ -96,6 +96,11 @@ def test_every_tensor_moves_and_containers_keep_their_type() -> None:
     assert batch.target.is_meta
 
 
+def test_tensors_without_values_are_refused() -> None:
+    with pytest.raises(DataError, match=r"\(2, 3\) without values, on the meta device"):
+        as_batch(torch.zeros(2, 3, device="meta")).to("cpu")
+
+
 def test_copies_share_no_memory() -> None:
     copied = as_batch((X, Y)).to("cpu", copy=True)
     assert copied.args[0].data_ptr() != X.data_ptr()

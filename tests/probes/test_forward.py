@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import netdoctor
-from netdoctor.errors import ModelError
+from netdoctor.errors import ModelError, NothingExaminedError
 from netdoctor.facts.forward import ForwardCall, ForwardFacts
 from netdoctor.inputs.batches import as_batch
 from netdoctor.inputs.objective import Objective
@@ -369,6 +369,22 @@ def test_depth_lists_containers_in_the_place_of_what_runs_inside() -> None:
         expected = float(torch.stack([model(each) for each in data]).max())
     facts = facts_of(model, data, depth=1)
     assert row(facts, "1#1").moments.maximum == expected
+
+
+@pytest.mark.parametrize(
+    ("forward", "layers", "told"),
+    [
+        (lambda net, x: net.fc(x), ["nothing*"], "lists them all"),
+        (lambda net, x: x.argmax(1), [], "only pass indices on"),
+    ],
+)
+def test_nothing_to_list_is_told_without_a_word_of_activations(
+    forward: Callable[..., Any], layers: list[str], told: str
+) -> None:
+    with pytest.raises(NothingExaminedError) as caught:
+        checked(network(forward), batches(count=1), layers=layers)
+    assert told in str(caught.value.hint)
+    assert "activation" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_layers_chooses_rows_and_never_what_is_watched() -> None:
