@@ -26,7 +26,9 @@ def nan_activation(
 
     Why: every value computed from a NaN is NaN; the loss is NaN and one update ruins all weights.
 
-    False alarm: none is known; a NaN that is masked out later still poisons the gradients.
+    False alarm: none is known; a NaN that is masked out later still poisons the gradients. What
+    `check-forward` sees the program put right itself, with nan_to_num or by filling missing values
+    of its input, is not counted where the output is finite.
 
     Remedy: `netdoctor check-forward` names the operation, the sample and the source line. Usual
     causes: a NaN weight, log or sqrt of a negative number, 0/0, an overflow in half precision.
