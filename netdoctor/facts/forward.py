@@ -180,6 +180,8 @@ class ForwardFacts:
         fresh: True for weights known to be untrained, False for trained, None if unknown.
         device, seed: as run.
         not_examined: what never ran or could not be seen.
+        gate: the smallest of the parameters that scale a signal, as a layer scale of 1e-5 does: the
+            largest absolute value in it; 1 where there is none or zeros only.
     """
 
     calls: tuple[ForwardCall, ...]
@@ -198,3 +200,4 @@ class ForwardFacts:
     device: str
     seed: int
     not_examined: tuple[NotExamined, ...] = ()
+    gate: float = 1.0

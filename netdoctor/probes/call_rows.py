@@ -22,6 +22,7 @@ _WEIGHTED = frozenset(
     {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
      "linear", "bilinear", "embedding"}
 )  # fmt: skip
+_PRODUCTS = frozenset({"mul", "imul", "rmul", "multiply"})
 _SAMPLES = 8  # of a batch that show how far the samples lie apart
 
 
@@ -29,12 +30,18 @@ EVERYTHING: tuple[Watch, ...] = ("activation", "operation", "module", "complex")
 
 
 class CallRows:
-    """Takes in every call, observed with `EVERYTHING`, and keeps a row for each that is listed."""
+    """Takes in every call, observed with `EVERYTHING`, and keeps a row for each that is listed.
+
+    Attributes:
+        norms: what the norm layers' statistics showed.
+        gate: see `ForwardFacts`.
+    """
 
     def __init__(
         self, detective: Detective, wanted: Callable[[Site], bool], depth: int | None
     ) -> None:
         self.norms = NormWatch()
+        self.gate = 1.0
         self._detective = detective
         self._wanted = wanted
         self._depth = depth
@@ -58,6 +65,8 @@ class CallRows:
             if call.site.operation:
                 return  # it is told as an operation too
             call = dataclasses.replace(call, watch="module", name=type(call.module).__name__)
+        if self._batch == 0:
+            self._note_scales(call)
         if call.watch == "operation":
             if is_torch_layer(call.module):
                 return  # its module is the call
@@ -69,8 +78,6 @@ class CallRows:
         elif not is_torch_layer(call.module) and self._is_known(call):
             self._list_container(call)
             return
-        if self._batch == 0 and call.watch == "module":
-            self.norms.add(call)
         self._measure(call)
 
     def read(self) -> tuple[ForwardCall, ...]:
@@ -81,6 +88,16 @@ class CallRows:
             for site, row in self._rows.items()
             if self._is_listed(site)
         )
+
+    def _note_scales(self, call: Call) -> None:
+        """Looks at what norm layers and gates, as a layer scale is one, do to the signal."""
+        if call.watch == "module":
+            self.norms.add(call)
+        elif call.name in _PRODUCTS and call.inputs:
+            scale = min(call.inputs, key=Tensor.numel)
+            owner = scale if scale._base is None else scale._base
+            if isinstance(owner, nn.Parameter) and scale.numel() and scale is not call.output:
+                self.gate = min(self.gate, float(scale.detach().abs().max()) or 1.0)
 
     def _is_known(self, call: Call) -> bool:
         """Whether the output of a module came out of a call inside it, which was measured."""

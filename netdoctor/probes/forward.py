@@ -97,6 +97,7 @@ def measure(
         device=str(parameter.device) if parameter is not None else "cpu",
         seed=seed,
         not_examined=not_examined,
+        gate=rows.gate,
     )
 
 

@@ -28,13 +28,15 @@ class NormWatch:
     def add(self, call: Call) -> None:
         """Takes in the call of any module."""
         norm = call.module
-        if not isinstance(norm, nn.modules.batchnorm._NormBase) or norm.running_var is None:
+        mean, variance = (getattr(norm, name, None) for name in ("running_mean", "running_var"))
+        if norm is None or not isinstance(mean, Tensor) or not isinstance(variance, Tensor):
             return
-        variance, mean = norm.running_var, norm.running_mean
-        if mean is None or norm.training:
+        if norm.training:
             return
         if not bool(mean.any()) and bool((variance == 1).all()):
             self.fresh = True
+        elif not isinstance(norm, nn.modules.batchnorm._NormBase):
+            return  # it may have its channels elsewhere
         elif is_finite(variance) and is_finite(mean):
             self._compare(call, mean, variance, norm.eps)
 

@@ -87,7 +87,9 @@ def activation_collapse(
         yield Skip(f"the signal ends at once behind {left[-1].site}: see input-insensitive")
         return
     share = (last.spread or 0.0) / (first.spread or 1.0)
-    if share <= threshold:
+    if threshold >= share > threshold * facts.gate:
+        yield Skip(f"the branches are scaled by parameters of {facts.gate:.3g} at most")
+    elif share <= threshold:
         steps = len(layers) - 1
         yield Hit(
             str(last.site),
@@ -172,7 +174,6 @@ def half_precision_overflow(facts: ForwardFacts, *, threshold: float = 0.5) -> I
 
 def _largest(call: ForwardCall) -> float:
     """The largest absolute value of a call's output, stand-ins for minus infinity left out."""
-    low, high = call.moments.minimum, call.moments.maximum
-    lowest = LARGEST["float16"] * _LOWEST if call.dtype == "float16" else _MASK
-    sizes = [abs(high) if abs(high) < _MASK else 0.0, abs(low) if -low < lowest else 0.0]
-    return max(size for size in sizes if size == size)
+    lowest = _LOWEST * LARGEST["float16"] if call.dtype == "float16" else _MASK
+    ends = (call.moments.minimum, call.moments.maximum)
+    return max((abs(each) for each in ends if -lowest < each < _MASK), default=0.0)

@@ -532,3 +532,72 @@ def test_every_rule_is_told_as_applied_or_skipped() -> None:
     for data in (batches(count=2), [(x, torch.arange(8) % 3) for x in batches(count=2)]):
         report = netdoctor.check_forward(network(lambda net, x: net.fc(x)), data)
         assert {*report.ran, *(each.rule for each in report.skipped)} == rules
+
+
+class NormWithActivation(nn.BatchNorm2d):
+    """A batch norm that has its activation inside, as timm builds them."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(super().forward(x))
+
+
+class NormOfBuffers(nn.Module):
+    """Frozen statistics, as torchvision's detectors have them."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shift, scale = self.running_mean[:, None, None], self.running_var.rsqrt()[:, None, None]
+        return (x - shift) * scale
+
+
+@pytest.mark.parametrize("norm", [NormWithActivation, NormOfBuffers, nn.BatchNorm2d])
+def test_norms_of_any_make_tell_that_they_are_fresh(norm: Any) -> None:
+    model, data = nn.Sequential(nn.Conv2d(3, 4, 1), norm(4)).eval(), [torch.randn(4, 3, 5, 5)]
+    assert facts_of(model, data).fresh_norms
+    model[1].running_mean += 0.1
+    facts = facts_of(model, data)
+    assert (facts.fresh_norms, facts.norms) == (False, ())
+
+
+def test_a_norm_with_its_activation_inside_has_broken_statistics_too() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), NormWithActivation(4)).eval()
+    model[1].running_var.fill_(1e-12)
+    (fault,) = facts_of(model, [torch.randn(4, 3, 5, 5)]).norms
+    assert (fault.path, fault.off, fault.kind) == ("1", 4, "NormWithActivation")
+
+
+@pytest.mark.parametrize("form", ["first", "second", "in place", "view"])
+def test_the_smallest_scale_of_a_branch_is_noted(form: str) -> None:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        branch, scale = net.fc(x), net.scale.weight[0] if form == "view" else net.scale.bias
+        if form == "second":
+            return x.sum() + branch * scale
+        return x.sum() + (branch.mul_(scale) if form == "in place" else scale * branch)
+
+    model = network(forward, scale=nn.Linear(1, 3))
+    width = model.fc.out_features
+    model.scale = nn.Linear(width, width)
+    for parameter in model.scale.parameters():
+        nn.init.constant_(parameter, -1e-5)
+    assert facts_of(model, batches()).gate == pytest.approx(1e-5)
+    for parameter in model.scale.parameters():
+        nn.init.zeros_(parameter)
+    assert facts_of(model, batches()).gate == 1.0
+
+
+def test_the_norm_of_a_zero_vector_in_half_precision() -> None:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        return torch.nn.functional.normalize(x * 0, dim=-1)
+
+    (finding,) = checked(network(forward), [each.half() for each in batches()]).findings
+    assert (finding.code, finding.subject) == ("NUM001", "/normalize#1")
+    assert "the norm of 8 vectors is zero, and eps 1e-12 is zero in float16" in finding.message
+    assert checked(network(forward), batches()).findings == ()

@@ -346,3 +346,23 @@ def test_healthy_networks_end_as_they_should(each: Healthy) -> None:
     loss = {F.mse_loss: "mse", F.binary_cross_entropy_with_logits: "bce"}.get(each.loss)
     facts = head.measure(each.fresh(), batches, Objective(loss))
     assert (found(facts), found(facts, "MOD002")) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("end", "target", "loss", "passes"),
+    [
+        (lambda x: x, None, None, 1),  # no loss: nothing to compare with
+        (lambda x: x, CLASSES, "cross-entropy", 2),  # both modes
+        (lambda x: F.softmax(x, 1), CLASSES, "cross-entropy", 4),  # and two random heads
+        (F.relu, CLASSES, "cross-entropy", 4),
+        (lambda x: x, torch.randn(16, 4), "mse", 2),
+        (lambda x: x, ONES.expand(16, 4), "bce", 4),
+    ],
+)
+def test_the_model_runs_only_as_often_as_something_can_be_learnt(
+    end: Any, target: Any, loss: str | None, passes: int
+) -> None:
+    network, runs = Net(end), []
+    network.hidden.register_forward_hook(lambda *_: runs.append(1))
+    seen(network, target, loss)
+    assert len(runs) == passes
