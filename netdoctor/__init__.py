@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         featuremaps,
         gradflow,
         layers,
+        lrfind,
     )
     from netdoctor.report import Finding, Report, Severity
 
@@ -33,6 +34,7 @@ _API = (
     "featuremaps",
     "gradflow",
     "layers",
+    "lrfind",
 )
 _REPORT = ("Finding", "Report", "Severity")
 
@@ -47,6 +49,7 @@ __all__ = [
     "featuremaps",
     "gradflow",
     "layers",
+    "lrfind",
 ]
 
 

@@ -73,8 +73,8 @@ class Column:
 class Table:
     """Rows as mappings from column key to value, in the order in which they are shown.
 
-    Text output shows the first `shown` rows (all when None), then the `legend`; JSON always has
-    every row.
+    Text output shows the first `shown` rows (all when None), then the `legend`, and nothing of a
+    table of which it shows 0 rows; JSON always has every row.
     """
 
     name: str

@@ -6,6 +6,7 @@ from netdoctor.api.activations import activations, deadneurons, layers
 from netdoctor.api.check_forward import check_forward
 from netdoctor.api.featuremaps import featuremaps
 from netdoctor.api.gradflow import gradflow
+from netdoctor.api.lrfind import lrfind
 
 __all__ = [
     "activations",
@@ -14,4 +15,5 @@ __all__ = [
     "featuremaps",
     "gradflow",
     "layers",
+    "lrfind",
 ]

@@ -14,6 +14,7 @@ from netdoctor.cli import (
     featuremaps,
     gradflow,
     layers,
+    lrfind,
     rules,
     show_config,
 )
@@ -57,6 +58,7 @@ for module in (
     deadneurons,
     activations,
     gradflow,
+    lrfind,
     featuremaps,
     layers,
     rules,

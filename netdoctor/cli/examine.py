@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,18 +51,25 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
         loaded, data = open_inputs(request.model, config)
         function: Callable[..., Report] = getattr(netdoctor, examination)
         rules = _rule_options(config) if request.command in COMMAND_RULES else {}
-        sizes = {"batches": config.batches, "batch_size": config.batch_size}
-        report = function(
-            loaded,
-            data,
-            **({} if "images" in options else sizes),
-            seed=config.seed,
-            layers=config.layers,
-            progress=progress,
-            **rules,
-            **options,
-        )
+        settings = {
+            "batches": config.batches,
+            "batch_size": config.batch_size,
+            "layers": config.layers,
+            "seed": config.seed,
+            "progress": progress,
+        }
+        taken = _taken(function, settings)
+        report = function(loaded, data, **taken, **rules, **options)
     return report.replace(settings={**report.settings, **_to_repeat(request.settings), **options})
+
+
+def _taken(function: Callable[..., Report], settings: dict[str, Any]) -> dict[str, Any]:
+    """Those of the settings that the function has a parameter for."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return settings
+    names = {each.name for each in parameters}
+    return {name: value for name, value in settings.items() if name in names}
 
 
 @contextlib.contextmanager

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    SequentialSampler,
+    TensorDataset,
+)
 
 from netdoctor.errors import DataError, UsageError
 from netdoctor.inputs.batches import Batch, as_batch
@@ -47,6 +54,7 @@ class Data:
         description: str,
         make: Callable[[], Iterator[Batch]],
         *,
+        training_pass: Callable[[int], Iterator[Batch]],
         synthetic: bool = False,
         notes: Sequence[str] = (),
         preprocessing: Preprocessing | None = None,
@@ -58,9 +66,18 @@ class Data:
         self.preprocessing = preprocessing
         self.samples = tuple(samples)
         self._make = make
+        self._training_pass = training_pass
 
     def __iter__(self) -> Iterator[Batch]:
         return self._make()
+
+    def training_pass(self, number: int) -> Iterator[Batch]:
+        """One pass over the same data as training makes it: shuffled, each number in its own way.
+
+        As long as the data are, which may be endless. Samples left over from the last full batch
+        of a data set are left out. A loader gives its own order in pass 0.
+        """
+        return self._training_pass(number)
 
     def __repr__(self) -> str:
         return f"Data({self.description!r})"
@@ -175,16 +192,19 @@ def _check(what: str, value: int, least: int) -> None:
 def _synthetic(loaded: LoadedModel, settings: _Settings, input_shape: str | None) -> Data:
     plan = plan_inputs(loaded, input_shape)
 
-    def make() -> Iterator[Batch]:
-        generator = torch.Generator().manual_seed(settings.seed)
-        for _ in range(settings.batches):
+    def endless(number: int) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(settings.seed + number)
+        while True:
             yield draw(plan, loaded, settings.batch_size, generator).to(loaded.device)
+
+    def make() -> Iterator[Batch]:
+        return itertools.islice(endless(0), settings.batches)
 
     note = (
         f"input: synthetic, seeded random numbers of shape {plan} ({plan.source}); verdicts about "
         "trained units need real data (--data)"
     )
-    return Data(f"synthetic ({plan})", make, synthetic=True, notes=[note])
+    return Data(f"synthetic ({plan})", make, training_pass=endless, synthetic=True, notes=[note])
 
 
 def _of_source(source: Source, loaded: LoadedModel, settings: _Settings) -> Data:
@@ -197,6 +217,7 @@ def _of_source(source: Source, loaded: LoadedModel, settings: _Settings) -> Data
     return Data(
         source.description,
         _batches_of(loader, loaded, settings, source.description),
+        training_pass=_passes_over(loader, loaded, settings, source.description),
         notes=[*source.notes, *note],
         preprocessing=source.preprocessing,
         samples=names[: settings.batches * settings.batch_size],
@@ -205,6 +226,7 @@ def _of_source(source: Source, loaded: LoadedModel, settings: _Settings) -> Data
 
 def _of_object(source: Any, loaded: LoadedModel, settings: _Settings, name: str) -> Data:
     notes: Sequence[str] = ()
+    shuffled = False
     if isinstance(source, Data):
         return source
     if isinstance(source, np.ndarray):
@@ -217,7 +239,7 @@ def _of_object(source: Any, loaded: LoadedModel, settings: _Settings, name: str)
         source = _loader(source, None, settings)
     elif isinstance(source, Dataset) or _is_like_a_data_set(source):
         chosen, notes = _chosen(source, settings)
-        source = _loader(source, chosen, settings)
+        source, shuffled = _loader(source, chosen, settings), True
     elif not isinstance(source, Iterable):
         raise DataError(
             f"{name} is {kind_of(source)}, which gives no batches.",
@@ -226,7 +248,13 @@ def _of_object(source: Any, loaded: LoadedModel, settings: _Settings, name: str)
         )
     elif isinstance(source, Iterator):
         source = list(itertools.islice(seeded(source, settings.seed, name), settings.batches))
-    return Data(name, _batches_of(source, loaded, settings, name), notes=notes)
+    passes = _passes_over if shuffled else _passes_as_given
+    return Data(
+        name,
+        _batches_of(source, loaded, settings, name),
+        training_pass=passes(source, loaded, settings, name),
+        notes=notes,
+    )
 
 
 def _called(found: Any, spec: str) -> Any:
@@ -280,13 +308,47 @@ def _loader(
 def _batches_of(
     source: Any, loaded: LoadedModel, settings: _Settings, name: str
 ) -> Callable[[], Iterator[Batch]]:
+    passes = _passes_as_given(source, loaded, settings, name, limit=settings.batches)
+    return lambda: passes(0)
+
+
+def _passes_over(
+    loader: DataLoader[Any], loaded: LoadedModel, settings: _Settings, name: str
+) -> Callable[[int], Iterator[Batch]]:
+    """Shuffled passes over the samples of a loader that was made for a data set."""
+
+    def training_pass(number: int) -> Iterator[Batch]:
+        try:
+            rows = list(loader.sampler)
+        except (TypeError, NotImplementedError):  # of unknown length: told where it is read
+            return _passes_as_given(loader, loaded, settings, name)(number)
+        generator = torch.Generator().manual_seed(settings.seed + number)
+        order = torch.randperm(len(rows), generator=generator).tolist()
+        shuffled: DataLoader[Any] = DataLoader(
+            loader.dataset,
+            batch_size=settings.batch_size,
+            sampler=[rows[place] for place in order],
+            num_workers=settings.workers,
+            collate_fn=loader.collate_fn,
+            drop_last=len(rows) >= settings.batch_size,
+        )
+        return _passes_as_given(shuffled, loaded, settings, name)(number)
+
+    return training_pass
+
+
+def _passes_as_given(
+    source: Any, loaded: LoadedModel, settings: _Settings, name: str, limit: int | None = None
+) -> Callable[[int], Iterator[Batch]]:
     images = loaded.input_style == "images"
     in_memory = isinstance(source, list)
 
-    def make() -> Iterator[Batch]:
+    def make(number: int) -> Iterator[Batch]:
         count = 0
-        with contextlib.closing(seeded(source, settings.seed, name)) as stream:
-            for raw in itertools.islice(stream, settings.batches):
+        seed, anew = settings.seed + number, number > 0
+        given = _in_another_order(source, seed) if anew else source
+        with contextlib.closing(seeded(given, seed, name, anew=anew)) as stream:
+            for raw in itertools.islice(stream, limit):
                 batch = as_batch(raw, loaded.module, images=images)
                 count += batch.size
                 if batch.size:
@@ -298,3 +360,23 @@ def _batches_of(
             )
 
     return make
+
+
+def _in_another_order(source: Any, seed: int) -> Any:
+    """A list of batches, or a loader that goes through its data set in order, shuffled."""
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(source, list):
+        return [source[place] for place in torch.randperm(len(source), generator=generator)]
+    if not isinstance(source, DataLoader) or type(source.batch_sampler) is not BatchSampler:
+        return source
+    if type(source.sampler) is not SequentialSampler:
+        return source
+    return DataLoader(
+        source.dataset,
+        batch_size=source.batch_size,
+        sampler=torch.randperm(len(source.sampler), generator=generator).tolist(),
+        num_workers=source.num_workers,
+        collate_fn=source.collate_fn,
+        drop_last=source.drop_last,
+        worker_init_fn=source.worker_init_fn,
+    )

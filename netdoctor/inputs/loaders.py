@@ -21,11 +21,14 @@ class CollateError(DataError):
     """Samples of a batch that cannot be stacked into one tensor."""
 
 
-def seeded(source: Iterable[Any], seed: int, name: str) -> Generator[Any, None, None]:
+def seeded(
+    source: Iterable[Any], seed: int, name: str, *, anew: bool = False
+) -> Generator[Any, None, None]:
     """The batches of a loader, the same ones each time for the same seed.
 
     The global random states of torch, numpy and Python are the loader's own while it makes a
-    batch, and as before in between and afterwards; so are the loader's generators.
+    batch, and as before in between and afterwards; so are the loader's generators, which `anew`
+    seeds too, so that a loader that fixes its order draws another one.
 
     Raises:
         CollateError: samples of a batch do not fit together.
@@ -33,6 +36,8 @@ def seeded(source: Iterable[Any], seed: int, name: str) -> Generator[Any, None, 
     """
     states = _RandomStates(seed)
     restore = _generators_as_now(source)
+    for generator in _generators(source) if anew else ():
+        generator.manual_seed(seed)
     count = 0
     iterator: Iterator[Any] | None = None
     try:
@@ -88,11 +93,15 @@ def _global_states() -> _Restore:
     return restore
 
 
-def _generators_as_now(source: Any) -> _Restore:
-    """How to bring back the state of a loader's own generators."""
+def _generators(source: Any) -> list[torch.Generator]:
     holders = (source, getattr(source, "sampler", None), getattr(source, "dataset", None))
     found = (getattr(holder, "generator", None) for holder in holders)
-    saved = [(each, each.get_state()) for each in found if isinstance(each, torch.Generator)]
+    return [each for each in found if isinstance(each, torch.Generator)]
+
+
+def _generators_as_now(source: Any) -> _Restore:
+    """How to bring back the state of a loader's own generators."""
+    saved = [(each, each.get_state()) for each in _generators(source)]
 
     def restore() -> None:
         for generator, state in saved:

@@ -24,6 +24,7 @@ __all__ = [
     "observe",
     "preserved",
     "tensors_in",
+    "trained_for_a_while",
     "unwrap",
     "users_line",
 ]
@@ -58,6 +59,20 @@ def observe(
         observer = Observer(model, observation, guard, on_call, frozenset(watch), on_gradient)
         with closing(observer), observer:
             yield observation
+
+
+@contextmanager
+def trained_for_a_while(model: nn.Module) -> Iterator[None]:
+    """A block in which the model may be trained; on leaving it is as it was found.
+
+    Restores what `preserved` does. Everything is copied at the start and no call is watched, so
+    that a training loop costs no more inside the block than outside. Whatever `torch.compile`
+    made runs eagerly inside it.
+    """
+    with restored(model) as guard, _never_compiled():
+        _unwrap_children(model)
+        guard.keep_all()
+        yield
 
 
 def unwrap(module: nn.Module) -> nn.Module:

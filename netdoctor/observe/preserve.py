@@ -101,6 +101,10 @@ class _Tensors:
             if not is_lazy(tensor) and tensor.numel() * tensor.element_size() <= _COPIED_AT_ONCE:
                 self.copy(tensor)
 
+    def copy_all(self) -> None:
+        for tensor, _ in self.memory:
+            self.copy(tensor)
+
     def copy(self, tensor: Tensor) -> None:
         if id(tensor) not in self.copies and not tensor.is_meta:
             with torch.no_grad(), torch._C.DisableTorchFunction():
@@ -148,6 +152,10 @@ class WriteGuard:
             for each in target if isinstance(target, (list, tuple)) else (target,):
                 if isinstance(each, Tensor):
                     self._about_to_write(each)
+
+    def keep_all(self) -> None:
+        """Copies everything now, for a caller that writes to it all: nothing need be told then."""
+        self._tensors.copy_all()
 
     def _about_to_write(self, tensor: Tensor) -> None:
         for each in self._tensors.by_storage.get(_storage(tensor), ()):

@@ -45,6 +45,7 @@ def render(report: Report, terminal: Terminal = PIPE) -> str:
     tables = [
         draw(table, terminal.width, unicode=terminal.unicode, styles=worst)
         for table in report.tables
+        if table.shown != 0
     ]
     sections = [
         [*_header(report, terminal), *_notes(report.notes, terminal)],

@@ -13,6 +13,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
         "NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT001", "WGT007", "DAT004", "DAT010",
     ),
     "gradflow": ("GRD", "MOD001", "MOD002"),
+    "lrfind": ("LRF",),
 }
 # fmt: on
 
@@ -24,6 +25,7 @@ def catalogue() -> dict[str, Rule]:
         gradient_states,
         gradients,
         head,
+        learning_rate,
         numerics,
         signals,
         state,

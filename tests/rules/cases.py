@@ -14,6 +14,7 @@ from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
 from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
+from tests.rules.lrfind_cases import range_test
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -190,6 +191,16 @@ CASES = {
     ),
     "MOD003": Cases(fires=crosstalk(0.3), quiet=crosstalk(1e-6), boundary=crosstalk(1e-4)),
     "MOD004": Cases(fires=mode_gap(2.2), quiet=mode_gap(0.52), boundary=mode_gap(0.75)),
+    "LRF001": Cases(
+        fires=range_test(descent=1.0, start=9.0),
+        quiet=range_test(descent=1.0, start=2.3),
+        boundary=range_test(descent=5.0, start=9.0),
+    ),
+    "LRF002": Cases(
+        fires=range_test(descent=0.0, points=0, stop="non-finite"),
+        quiet=range_test(points=80, stop="diverged"),
+        boundary=range_test(descent=0.0, points=25, stop="diverged"),
+    ),
     "NUM001": Cases(
         fires=facts(moments=moments(nan=3)),
         quiet=facts(moments=moments()),
