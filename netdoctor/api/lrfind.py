@@ -102,7 +102,7 @@ def lrfind(
         notes=(*loaded.notes, *data_notes(source), objective.note, *_conclusion(facts)),
         settings={
             "seed": seed, "data": source.description, "synthetic": source.synthetic,
-            "optimizer": optimizer, "momentum": momentum if optimizer == "sgd" else None,
+            "optimizer": optimizer, "momentum": momentum,
             "start_lr": start_lr, "end_lr": end_lr, "steps": steps, "repeats": repeats,
             "accumulate": accumulate, "loss": objective.name,
         },

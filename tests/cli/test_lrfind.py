@@ -67,7 +67,6 @@ def test_the_document_holds_the_suggestion_the_methods_and_the_curve(
     assert math.isclose(curve[-1]["lr"], 10)
     assert len(curve[0]["losses"]) == 3
     assert told["settings"]["optimizer"] == "adam"
-    assert told["settings"]["momentum"] is None
     assert [Path(each).name for each in told["artifacts"]] == ["lrfind.png", "lrfind.npz"]
     with np.load(folder / "netdoctor-out" / "lrfind.npz") as arrays:
         assert arrays["losses"].shape == (3, 100)
