@@ -16,7 +16,7 @@ LEAST_POINTS = 20
 BASIN = (0.1, 0.25)  # the basin's edges: where this share of the fall is still missing or lost
 INTO = 2 / 3  # how far into the basin, from its left edge to its right one
 SAFETY = 5.5
-LEAST_DESCENT = 5.0  # standard errors
+LEAST_DESCENT = 4.5  # standard errors
 LEAST_FALL = 0.02
 _ROUNDING = 1e-6  # share of the loss below which a change is float32's rounding
 _WATCHED_FROM = 10  # losses that tell how far they scatter, before divergence can be told
@@ -53,7 +53,8 @@ class Reading:
         mean: (P,) their mean.
         start: the loss at the lowest rates, mean over the first tenth of the steps.
         lowest: the least of `mean`.
-        noise: standard deviation of a step's loss around its smoothed curve, before the minimum.
+        noise: standard deviation of a step's loss around its smoothed curve, before the loss
+            has fallen half way.
         descent: how far the loss fell, in standard errors of that difference.
         methods: `basin`, the suggestion, first.
         suggestion: the rate to start from; None for declined.
@@ -101,7 +102,7 @@ def read(rates: Floats, losses: Sequence[Floats]) -> Reading:
     start, capped = _capped(places, losses, width)
     smoothed = np.array([smooth(each, places, width) for each in capped])
     mean = smoothed.mean(0)
-    noise = _noise(losses, smoothed, int(mean.argmin()))
+    noise = _noise(losses, smoothed, start)
     density = (len(places) - 1) / max(places[-1] - places[0], 1e-9)
     points = len(losses) * np.array([_first(len(places)), max(1, 3.5 * width * density)])
     error = noise * float(np.sqrt((1 / points).sum()))
@@ -184,8 +185,12 @@ def _capped(places: Floats, losses: Sequence[Floats], width: float) -> tuple[flo
     return start, whole
 
 
-def _noise(losses: Sequence[Floats], smoothed: Floats, minimum: int) -> float:
-    until = max(minimum, _first(smoothed.shape[1]) * 2)
+def _noise(losses: Sequence[Floats], smoothed: Floats, start: float) -> float:
+    """Of a step's loss, from the part of the curve before half of the fall."""
+    mean = smoothed.mean(0)
+    bottom = int(mean.argmin())
+    above = np.flatnonzero(mean[:bottom] >= (start + mean[bottom]) / 2)
+    until = max(int(above[-1]) + 1 if len(above) else 0, 2 * _first(len(mean)))
     apart = [
         each[:until] - curve[: len(each)][:until]
         for each, curve in zip(losses, smoothed, strict=True)

@@ -14,7 +14,7 @@ _SUBJECT = "training"
 
 @rule("LRF001", "no-descent", Severity.ERROR)
 def no_descent(
-    facts: LrFindFacts, *, threshold: float = 5.0, far: float = 1.5, least_end: float = 0.01
+    facts: LrFindFacts, *, threshold: float = 4.5, far: float = 1.5, least_end: float = 0.01
 ) -> Iterator[Hit | Skip]:
     """No learning rate lowers the loss, though it is far from as low as it could be.
 

@@ -71,7 +71,8 @@ def test_the_document_holds_the_suggestion_the_methods_and_the_curve(
     with np.load(folder / "netdoctor-out" / "lrfind.npz") as arrays:
         assert arrays["losses"].shape == (3, 100)
         np.testing.assert_allclose(arrays["rates"], [row["lr"] for row in curve])
-    assert Image.open(folder / "netdoctor-out" / "lrfind.png").width > 800
+    with Image.open(folder / "netdoctor-out" / "lrfind.png") as picture:
+        assert picture.width > 800
 
 
 def test_the_text_ends_with_the_rate_and_leaves_the_curve_to_the_picture(

@@ -194,7 +194,7 @@ CASES = {
     "LRF001": Cases(
         fires=range_test(descent=1.0, start=9.0),
         quiet=range_test(descent=1.0, start=2.3),
-        boundary=range_test(descent=5.0, start=9.0),
+        boundary=range_test(descent=4.5, start=9.0),
     ),
     "LRF002": Cases(
         fires=range_test(descent=0.0, points=0, stop="non-finite"),
