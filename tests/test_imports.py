@@ -79,6 +79,7 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["activations", "-h"],
         ["featuremaps", "--help"],
         ["gradflow", "--help"],
+        ["lrfind", "--help"],
         ["layers", "--help"],
         ["rules"],
         ["rule", "ACT001", "--format", "json"],

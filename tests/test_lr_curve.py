@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from netdoctor.facts import lr_curve
+from netdoctor.facts import lr_methods
 from netdoctor.facts.lr_curve import DivergenceWatch, declined, read, smooth
 
 RATES = np.geomspace(1e-7, 10, 100)
@@ -130,13 +130,13 @@ def test_a_suggestion_can_be_withdrawn() -> None:
 def test_the_methods_on_a_curve_known_by_hand() -> None:
     places = np.arange(30.0)
     loss = np.array([5.0] * 10 + [4.0, 2.0, 1.5, 1.2, 1.0] + [1.2 + k for k in range(15)])
-    assert lr_curve.tenth_of_minimum(places, loss) == pytest.approx(1e13)
-    assert lr_curve.steepest(places, loss) == pytest.approx(
+    assert lr_methods.tenth_of_minimum(places, loss) == pytest.approx(1e13)
+    assert lr_methods.steepest(places, loss) == pytest.approx(
         1e10
     )  # central differences: (2 - 5) / 2
     falling = np.array([3.0, 5, 4, 3, 2, 1, 0, 9])
-    assert lr_curve.valley(np.arange(8.0), falling) == pytest.approx(10**3)  # as fastai counts
-    assert lr_curve.valley(np.arange(8.0), np.arange(8.0)) is None
+    assert lr_methods.valley(np.arange(8.0), falling) == pytest.approx(10**3)  # as fastai counts
+    assert lr_methods.valley(np.arange(8.0), np.arange(8.0)) is None
 
 
 def watched(losses: Floats) -> int | None:

@@ -11,20 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    Dataset,
-    IterableDataset,
-    SequentialSampler,
-    TensorDataset,
-)
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from netdoctor.errors import DataError, UsageError
-from netdoctor.inputs.batches import Batch, as_batch
+from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.datasets import collate, collate_images
 from netdoctor.inputs.images import Preprocessing
 from netdoctor.inputs.loaders import seeded
+from netdoctor.inputs.passes import passes_as_given, passes_over
 from netdoctor.inputs.sources import Source, open_source
 from netdoctor.inputs.synthetic import draw, plan_inputs
 from netdoctor.inputs.user_code import call_user, import_object, kind_of, near_misses, near_paths
@@ -217,7 +211,7 @@ def _of_source(source: Source, loaded: LoadedModel, settings: _Settings) -> Data
     return Data(
         source.description,
         _batches_of(loader, loaded, settings, source.description),
-        training_pass=_passes_over(loader, loaded, settings, source.description),
+        training_pass=passes_over(loader, loaded, source.description, settings.seed),
         notes=[*source.notes, *note],
         preprocessing=source.preprocessing,
         samples=names[: settings.batches * settings.batch_size],
@@ -248,11 +242,11 @@ def _of_object(source: Any, loaded: LoadedModel, settings: _Settings, name: str)
         )
     elif isinstance(source, Iterator):
         source = list(itertools.islice(seeded(source, settings.seed, name), settings.batches))
-    passes = _passes_over if shuffled else _passes_as_given
+    passes = passes_over if shuffled else passes_as_given
     return Data(
         name,
         _batches_of(source, loaded, settings, name),
-        training_pass=passes(source, loaded, settings, name),
+        training_pass=passes(source, loaded, name, settings.seed),
         notes=notes,
     )
 
@@ -308,75 +302,5 @@ def _loader(
 def _batches_of(
     source: Any, loaded: LoadedModel, settings: _Settings, name: str
 ) -> Callable[[], Iterator[Batch]]:
-    passes = _passes_as_given(source, loaded, settings, name, limit=settings.batches)
+    passes = passes_as_given(source, loaded, name, settings.seed, limit=settings.batches)
     return lambda: passes(0)
-
-
-def _passes_over(
-    loader: DataLoader[Any], loaded: LoadedModel, settings: _Settings, name: str
-) -> Callable[[int], Iterator[Batch]]:
-    """Shuffled passes over the samples of a loader that was made for a data set."""
-
-    def training_pass(number: int) -> Iterator[Batch]:
-        try:
-            rows = list(loader.sampler)
-        except (TypeError, NotImplementedError):  # of unknown length: told where it is read
-            return _passes_as_given(loader, loaded, settings, name)(number)
-        generator = torch.Generator().manual_seed(settings.seed + number)
-        order = torch.randperm(len(rows), generator=generator).tolist()
-        shuffled: DataLoader[Any] = DataLoader(
-            loader.dataset,
-            batch_size=settings.batch_size,
-            sampler=[rows[place] for place in order],
-            num_workers=settings.workers,
-            collate_fn=loader.collate_fn,
-            drop_last=len(rows) >= settings.batch_size,
-        )
-        return _passes_as_given(shuffled, loaded, settings, name)(number)
-
-    return training_pass
-
-
-def _passes_as_given(
-    source: Any, loaded: LoadedModel, settings: _Settings, name: str, limit: int | None = None
-) -> Callable[[int], Iterator[Batch]]:
-    images = loaded.input_style == "images"
-    in_memory = isinstance(source, list)
-
-    def make(number: int) -> Iterator[Batch]:
-        count = 0
-        seed, anew = settings.seed + number, number > 0
-        given = _in_another_order(source, seed) if anew else source
-        with contextlib.closing(seeded(given, seed, name, anew=anew)) as stream:
-            for raw in itertools.islice(stream, limit):
-                batch = as_batch(raw, loaded.module, images=images)
-                count += batch.size
-                if batch.size:
-                    yield batch.to(loaded.device, copy=in_memory)
-        if count == 0:
-            raise DataError(
-                f"{name} gives no sample: it is empty.",
-                hint="Check its path or filter; drop_last leaves out a batch that is not full.",
-            )
-
-    return make
-
-
-def _in_another_order(source: Any, seed: int) -> Any:
-    """A list of batches, or a loader that goes through its data set in order, shuffled."""
-    generator = torch.Generator().manual_seed(seed)
-    if isinstance(source, list):
-        return [source[place] for place in torch.randperm(len(source), generator=generator)]
-    if not isinstance(source, DataLoader) or type(source.batch_sampler) is not BatchSampler:
-        return source
-    if type(source.sampler) is not SequentialSampler:
-        return source
-    return DataLoader(
-        source.dataset,
-        batch_size=source.batch_size,
-        sampler=torch.randperm(len(source.sampler), generator=generator).tolist(),
-        num_workers=source.num_workers,
-        collate_fn=source.collate_fn,
-        drop_last=source.drop_last,
-        worker_init_fn=source.worker_init_fn,
-    )

@@ -27,7 +27,7 @@ def chance_loss(loss: str, targets: Sequence[Any]) -> float | None:
         return None
     if loss == "cross-entropy":
         return _entropy(tensors)
-    values = torch.cat([each.reshape(-1).to("cpu", torch.float64) for each in tensors])
+    values = torch.cat([each.reshape(-1).cpu().to(torch.float64) for each in tensors])
     if loss == "mse":
         return float(values.var(correction=0))
     share = float(values.mean())
@@ -37,7 +37,7 @@ def chance_loss(loss: str, targets: Sequence[Any]) -> float | None:
 def _entropy(targets: Sequence[Tensor]) -> float:
     if targets[0].is_floating_point():
         means = [each.transpose(0, 1).flatten(1).mean(1) for each in targets]
-        return _of_shares(torch.stack(means).to("cpu", torch.float64).mean(0))
+        return _of_shares(torch.stack(means).cpu().to(torch.float64).mean(0))
     labels = torch.cat([each.reshape(-1).cpu() for each in targets])
     counts = labels[labels >= 0].long().bincount()
     return _of_shares(counts.to(torch.float64) / max(int(counts.sum()), 1))

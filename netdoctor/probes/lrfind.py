@@ -19,6 +19,7 @@ from netdoctor.facts.lr_curve import DivergenceWatch, Reading, declined, read
 from netdoctor.facts.lrfind import LrFindFacts, Stop, Sweep
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.objective import Objective
+from netdoctor.inputs.user_code import guarded
 from netdoctor.observe import trained_for_a_while
 from netdoctor.probes.chance import chance_loss
 
@@ -72,7 +73,7 @@ def measure(
     sweeps, moving = [], False
     with contextlib.closing(_Stream(training_pass)) as stream:
         for repeat in range(repeats):
-            with trained_for_a_while(model):
+            with trained_for_a_while(model), guarded("Training the model", ModelError):
                 torch.manual_seed(seed + repeat)
                 model.train()
                 made = _made(optimizer, weights, momentum)
@@ -214,7 +215,13 @@ class _Run:
     def _notice_gradient(self) -> None:
         groups = self._optimizer.param_groups if self._optimizer is not None else ()
         gradients = (weight.grad for group in groups for weight in group["params"])
-        self.moving |= any(bool(each.any()) for each in gradients if each is not None)
+        self.moving |= any(_is_any(each) for each in gradients if each is not None)
+
+
+def _is_any(gradient: Tensor) -> bool:
+    """Whether any value of it is not zero."""
+    values = gradient.coalesce().values() if gradient.is_sparse else gradient
+    return bool(values.any())
 
 
 def _made(name: OptimizerName, weights: list[nn.Parameter], momentum: float) -> Optimizer | None:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netdoctor.observe import observe, preserved
+from netdoctor.observe import observe, preserved, trained_for_a_while
 from tests.observe.state import fingerprint
 
 
@@ -497,3 +497,20 @@ def test_fifty_passes_leave_as_many_tensors_as_one() -> None:
         for _ in range(50):
             net(torch.randn(2, 3, 8, 8))
         assert living() == after_one
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_a_model_trained_for_a_while_is_as_before_also_what_nobody_watched(foreach: bool) -> None:
+    model = Busy(lambda busy: (busy.big.add_(1), busy.conv.weight.data.mul_(0.9)))
+    model.conv.requires_grad_(False)
+    before = fingerprint(model)
+    with trained_for_a_while(model):
+        model.train()
+        weights = [each for each in model.parameters() if each.requires_grad]
+        optimizer = torch.optim.Adam(weights, 0.1, foreach=foreach)
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.randn(8, 4)).square().sum().backward()
+            optimizer.step()
+        assert fingerprint(model) != before
+    assert fingerprint(model) == before

@@ -354,6 +354,46 @@ def test_what_cannot_be_trained_is_one_clear_error(
     assert caught.value.hint
 
 
+class InPlace(nn.Module):
+    """Overwrites what its own backward pass needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output = self.layer(x).sigmoid()
+        return output * output.add_(1.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer", "message"),
+    [
+        (InPlace(), "sgd", "Training the model raised RuntimeError: .*inplace"),
+        (nn.Sequential(nn.EmbeddingBag(9, 4, sparse=True)), "adam", "sparse"),
+    ],
+)
+def test_what_raises_in_the_backward_pass_or_the_step_is_a_models_error(
+    model: nn.Module, optimizer: Any, message: str
+) -> None:
+    before = fingerprint(model)
+    data = batches() if isinstance(model, InPlace) else tokens()
+    with pytest.raises(ModelError, match=message):
+        lrfind(model, data, optimizer=optimizer)
+    assert fingerprint(model) == before
+
+
+def tokens() -> list[Pair]:
+    source = torch.Generator().manual_seed(0)
+    inputs = [torch.randint(9, (32, 5), generator=source) for _ in range(20)]
+    return [(each, each[:, 0] % 4) for each in inputs]
+
+
+def test_sparse_gradients_count_as_gradients() -> None:
+    facts = lrfind(nn.EmbeddingBag(9, 4, sparse=True), tokens(), momentum=0.0).facts
+    assert facts.moving
+
+
 def test_three_steps_are_too_few_and_that_is_all() -> None:
     report = lrfind(network(), steps=3)
     assert (report.findings, report.extra["suggestion"]) == ((), None)
