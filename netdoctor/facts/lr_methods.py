@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 BASIN = (0.1, 0.25)  # the basin's edges: where this share of the fall is still missing or lost
 INTO = 2 / 3  # how far into the basin, from its left edge to its right one
+WIDEST = 1.4  # decades: in a wider one the loss is flat, as of a network that has collapsed
 SAFETY = 5.5
 
 
@@ -27,7 +28,7 @@ def basin(places: Floats, curve: Floats) -> float | None:
         level = float(curve[bottom]) + share * fall
         left = _crossing(places, curve, level, bottom, -1)
         right = _crossing(places, curve, level, bottom, +1)
-        inside.append(left + INTO * (right - left))
+        inside.append(left + INTO * min(right - left, WIDEST))
     return float(10 ** np.mean(inside)) / SAFETY
 
 
