@@ -77,6 +77,27 @@ def test_an_explosion_and_a_sweep_cut_short_by_it_read_alike() -> None:
     assert read(RATES, cut).suggestion == pytest.approx(read(RATES, whole).suggestion, rel=0.02)
 
 
+def test_a_collapse_without_divergence_is_not_taken_for_room() -> None:
+    """A network that saturates keeps a low loss to the end of the range."""
+    place = np.log10(RATES / 0.01)
+    collapsed = [
+        0.8 - 0.64 / (1 + np.exp(-5 * place)) + 0.01 * np.random.default_rng(seed).random(100)
+        for seed in range(3)
+    ]
+    suggestion = read(RATES, collapsed).suggestion
+    assert suggestion is not None
+    assert 0.005 < suggestion < 0.06
+
+
+def test_the_basin_of_a_known_parabola() -> None:
+    places = np.log10(RATES)
+    parabola = np.minimum((places + 1) ** 2, 4.0)  # falls by 4 to 0 at lr = 0.1
+    halves = [2 * np.sqrt(share) for share in (0.1, 0.25)]
+    inside = [-1 - half + 2 / 3 * min(2 * half, 1.4) for half in halves]
+    expected = 10 ** np.mean(inside) / 5.5
+    assert lr_methods.basin(places, parabola) == pytest.approx(expected, rel=0.01)
+
+
 def test_the_suggestion_hardly_depends_on_the_noise() -> None:
     found = [
         read(RATES, [curve(noise=0.15, seed=3 * seed + k) for k in range(3)]).suggestion

@@ -87,8 +87,9 @@ def read(rates: Floats, losses: Sequence[Floats]) -> Reading:
     """The curve of one or more sweeps, and which learning rate it suggests.
 
     The suggestion lies two thirds of the way from the left to the right edge of the basin in
-    which the smoothed loss is low (of 1.4 decades at most), on a log scale, and from there down by a factor of 5.5: a rate
-    that is passed in one step of the sweep has to be stable for all of training.
+    which the smoothed loss is low, on a log scale, and from there down by a factor of 5.5: a
+    rate that is passed in one step of the sweep has to be stable for all of training. Of a basin
+    wider than 1.4 decades, the first 1.4 count.
 
     Args:
         rates: (P,) the whole sweep's rates, rising by a constant factor.

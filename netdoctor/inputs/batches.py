@@ -63,12 +63,13 @@ class Batch:
         Raises:
             ModelError: the model raised.
         """
-        with guarded(
-            f"The model, called with {self.describe()},",
-            ModelError,
-            hint=lambda _: self._advice(model),
-        ):
+        try:
             return model(*self.args, **self.kwargs)
+        except (Exception, SystemExit):  # the message is made only when there is one
+            subject = f"The model, called with {self.describe()},"
+            with guarded(subject, ModelError, hint=lambda _: self._advice(model)):
+                raise
+            raise
 
     def _advice(self, model: Callable[..., Any]) -> str:
         """What to do when the model does not take this batch."""
