@@ -4,7 +4,7 @@ One function a command, all returning a `netdoctor.report.Report`:
 
     import netdoctor
     report = netdoctor.deadneurons(model, loader)
-    print(report.findings, report.table("layers").rows)
+    print(report.findings, report.table("layers", "overfit").rows)
 
 Nothing here imports torch before one of the functions is asked for.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         gradflow,
         layers,
         lrfind,
+        overfit,
     )
     from netdoctor.report import Finding, Report, Severity
 
@@ -35,6 +36,7 @@ _API = (
     "gradflow",
     "layers",
     "lrfind",
+    "overfit",
 )
 _REPORT = ("Finding", "Report", "Severity")
 
@@ -50,6 +52,7 @@ __all__ = [
     "gradflow",
     "layers",
     "lrfind",
+    "overfit",
 ]
 
 

@@ -7,6 +7,7 @@ from netdoctor.api.check_forward import check_forward
 from netdoctor.api.featuremaps import featuremaps
 from netdoctor.api.gradflow import gradflow
 from netdoctor.api.lrfind import lrfind
+from netdoctor.api.overfit import overfit
 
 __all__ = [
     "activations",
@@ -16,4 +17,5 @@ __all__ = [
     "gradflow",
     "layers",
     "lrfind",
+    "overfit",
 ]

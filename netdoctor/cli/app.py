@@ -15,6 +15,7 @@ from netdoctor.cli import (
     gradflow,
     layers,
     lrfind,
+    overfit,
     rules,
     show_config,
 )
@@ -59,6 +60,7 @@ for module in (
     activations,
     gradflow,
     lrfind,
+    overfit,
     featuremaps,
     layers,
     rules,

@@ -14,6 +14,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     ),
     "gradflow": ("GRD", "MOD001", "MOD002"),
     "lrfind": ("LRF",),
+    "overfit": ("MOD005",),
 }
 # fmt: on
 
@@ -25,6 +26,7 @@ def catalogue() -> dict[str, Rule]:
         gradient_states,
         gradients,
         head,
+        learning,
         learning_rate,
         numerics,
         signals,

@@ -11,6 +11,7 @@ from netdoctor.facts.activations import ActivationFacts, CallFacts, Moments, Uni
 from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
 from netdoctor.facts.gradflow import CallGradient, Cause, GradientFacts, ParameterGradient, State
 from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
+from netdoctor.facts.overfit import Attempt, End, OverfitFacts, ParameterGradient
 from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
@@ -172,6 +173,19 @@ CUT = Cause("cut", "detach", "body", "net.py:12")
 STOPPED = Cause("stopped", "relu", "body.relu2")
 
 
+def overfitted(
+    *losses: float, end: End = "stalled", floor: float | None = 0.0, **changes: Any
+) -> OverfitFacts:
+    """Eight samples learnt by a network of 100 parameters, in these steps at one rate."""
+    facts = OverfitFacts(
+        attempts=(Attempt(0.01, np.array(losses), end),), loss="cross-entropy", floor=floor,
+        ignorant=None if floor is None else 1.0, fit=0.5, samples=8, target_values=8,
+        conflicting=0, one_target=False, output_varies=True, parameters=100, trainable=100,
+        gradients=(ParameterGradient("fc.weight", "value", "value"),),
+    )  # fmt: skip
+    return dataclasses.replace(facts, **changes)
+
+
 CASES = {
     "ACT001": Cases(
         fires=facts(units(dead=16)), quiet=facts(units(dead=15)), boundary=facts(units(dead=16))
@@ -200,6 +214,11 @@ CASES = {
         fires=range_test(descent=0.0, points=0, stop="non-finite"),
         quiet=range_test(points=80, stop="diverged"),
         boundary=range_test(descent=0.0, points=25, stop="diverged"),
+    ),
+    "MOD005": Cases(
+        fires=overfitted(1.2, 0.6, 0.6),
+        quiet=overfitted(1.2, 0.4, 0.01, end="reached"),
+        boundary=overfitted(1.2, 0.4, 0.1),
     ),
     "NUM001": Cases(
         fires=facts(moments=moments(nan=3)),

@@ -1,0 +1,188 @@
+"""A network in training on one fixed batch, without anything random and without dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from netdoctor.errors import ModelError
+from netdoctor.facts.overfit import GradientState
+from netdoctor.inputs.batches import Batch
+from netdoctor.inputs.objective import Objective
+from netdoctor.inputs.user_code import guarded
+from netdoctor.probes.loss_floor import FLOORS, LossCall, loss_call
+
+_DROPOUTS = frozenset(
+    {
+        "dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
+        "alpha_dropout_", "feature_dropout", "feature_dropout_", "feature_alpha_dropout",
+        "feature_alpha_dropout_",
+    }
+)  # fmt: skip
+_RANDOM_MODULES = ("Dropout", "StochasticDepth", "DropPath", "DropBlock", "RReLU")
+_NORMS = (nn.modules.batchnorm._NormBase,)
+
+
+class Trainee:
+    """A network, the batch it is to learn, and its loss.
+
+    Attributes:
+        parameters: the trainable ones by name.
+        output: what the network returned last, None before the first call.
+        call: the call of a loss whose floor can be known and that gave the last loss, or None.
+        norms: whose statistics norm layers use: of the batch, or the stored ones.
+    """
+
+    def __init__(self, model: nn.Module, batch: Batch, objective: Objective, seed: int) -> None:
+        """Puts the network, which is to be a copy or under `preserved`, into training mode."""
+        self.model, self.batch, self.objective = model, batch, objective
+        self.parameters = [
+            (name, each) for name, each in model.named_parameters() if each.requires_grad
+        ]
+        self.output: Any = None
+        self.call: LossCall | None = None
+        self.norms: Literal["batch", "stored"] = "batch"
+        self._seed = seed
+        self._saved: list[tuple[Tensor, Tensor]] = []
+        _prepare(model)
+
+    def loss(self) -> Tensor:
+        """The loss of the batch: the same for the same weights, however often it is called.
+
+        Raises:
+            ModelError: the model raised.
+            DataError: there is no target, or it does not fit the output.
+        """
+        torch.manual_seed(self._seed)
+        batch = self.batch.to(self._device(), copy=True)
+        with _NoDropout(), CaptureLoss() as capture:
+            self.output = batch.call(self.model)
+            loss = self.objective(self.output, batch)
+        self.call = capture.call if _same(capture.value, loss) else None
+        return loss
+
+    def first_loss(self) -> Tensor:
+        """The loss, with stored norm statistics where the batch is too small to have its own."""
+        try:
+            return self.loss()
+        except ModelError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+        for module in self.model.modules():
+            if isinstance(module, _NORMS):
+                module.eval()
+        self.norms = "stored"
+        return self.loss()
+
+    def remember(self) -> None:
+        """Takes the present weights and buffers as those to return to."""
+        tensors = chain(self.model.parameters(), self.model.buffers())
+        self._saved = [(each, each.detach().clone()) for each in tensors]
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Returns to the weights and buffers that were remembered."""
+        for tensor, value in self._saved:
+            tensor.copy_(value)
+        for _, parameter in self.parameters:
+            parameter.grad = None
+
+    def backward(self, loss: Tensor) -> None:
+        """Fresh gradients of that loss; none where it does not depend on the parameters."""
+        for _, parameter in self.parameters:
+            parameter.grad = None
+        if loss.requires_grad:
+            with guarded("The backward pass", ModelError):
+                loss.backward()  # type: ignore[no-untyped-call]
+
+    def gradient_states(self) -> list[GradientState]:
+        """What kind of gradient each trainable parameter has, in order."""
+        return [_state(parameter.grad) for _, parameter in self.parameters]
+
+    def _device(self) -> torch.device:
+        first = next(self.model.parameters(), None)
+        return first.device if first is not None else torch.device("cpu")
+
+
+class CaptureLoss(TorchFunctionMode):
+    """Keeps the last call of a loss whose floor can be known, and its value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.call: LossCall | None = None
+        self.value: Any = None
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        value = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in FLOORS:
+            self.call, self.value = loss_call(func, args, kwargs or {}), value
+        return value
+
+
+class _NoDropout(TorchFunctionMode):
+    """Passes over functional dropout."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        name = getattr(func, "__name__", "")
+        if name in _DROPOUTS:
+            return kwargs["input"] if "input" in kwargs else args[0]
+        if name == "scaled_dot_product_attention":
+            args, kwargs = _without_dropout(args, kwargs)
+        return func(*args, **kwargs)
+
+
+def _without_dropout(
+    args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    place = 4  # query, key, value, attn_mask, dropout_p
+    if len(args) > place:
+        args = (*args[:place], 0.0, *args[place + 1 :])
+    elif "dropout_p" in kwargs:
+        kwargs["dropout_p"] = 0.0
+    return args, kwargs
+
+
+def _prepare(model: nn.Module) -> None:
+    """Training mode, but for what draws random numbers."""
+    model.train()
+    for module in model.modules():
+        if type(module).__name__.startswith(_RANDOM_MODULES) or isinstance(
+            module, nn.modules.dropout._DropoutNd
+        ):
+            module.eval()
+        elif isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+            module.dropout = 0.0
+
+
+def _same(value: Any, loss: Tensor) -> bool:
+    """Whether a loss function's value is the loss itself."""
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        return False
+    return bool(torch.equal(value.detach().reshape(()).to(loss.dtype), loss.detach().reshape(())))
+
+
+def _state(gradient: Tensor | None) -> GradientState:
+    if gradient is None:
+        return "missing"
+    values = gradient.coalesce().values() if gradient.is_sparse else gradient
+    if not bool(torch.isfinite(values).all()):
+        return "non-finite"
+    return "value" if bool(values.any()) else "zero"
