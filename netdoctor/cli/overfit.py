@@ -78,6 +78,7 @@ def overfit(
     report = examine(
         dataclasses.replace(request, settings=settings), "overfit",
         samples=samples, steps=steps, time_limit=time_limit, optimizer=optimizer.value,
+        loss=config.loss,
     )  # fmt: skip
     return finish(report, config, draw)
 

@@ -18,6 +18,9 @@ FITS = 0.95
 NOTHING_TO_LEARN = 0.9
 """Share of the ignorant loss from which the floor leaves nothing that inputs could explain."""
 
+PATIENCE = 200
+"""Steps without a fall by 1 % of the loss left, after which training has stalled."""
+
 End = Literal["reached", "stalled", "steps", "time", "diverged", "non-finite"]
 """How training at one rate ended: near the floor, without improvement for many steps, still
 falling at the limit of steps or of time, far above its start, with a NaN or infinite loss."""
@@ -210,7 +213,7 @@ class OverfitFacts:
             return "learnt"
         if outcome.end == "non-finite" or outcome.end == "diverged":
             return outcome.end
-        if outcome.end in ("steps", "time") and not self.cannot_learn:
+        if outcome.end in ("steps", "time") and self.learning:
             return "learnt too slowly"
         return "learnt in part" if self.excuse else "stuck"
 

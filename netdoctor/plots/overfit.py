@@ -16,7 +16,8 @@ from netdoctor.plots import style
 
 _WIDTH, _HEIGHT = 6.6, 3.1
 _LEFT, _TOP = 0.85, 1.05
-_COLOURS = ("#1f5a96", "#7fb1dc", "#b9a3d6")
+_BEST = "#1f5a96"
+_OTHERS = ("#6fa6d8", "#a98fd0", "#c98f5a")
 _GOOD = "#2e7d32"
 
 
@@ -58,7 +59,8 @@ def _subtitle(facts: OverfitFacts) -> str:
         f"loss {style.brief(facts.start)} to {style.brief(facts.best)} in {outcome.steps} steps",
     ]
     if facts.remaining is not None and np.isfinite(facts.remaining):
-        parts.append(f"{style.percent(max(facts.remaining, 0.0))} of the loss left")
+        parts.append(f"{style.percent(min(max(facts.remaining, 0.0), 1.0))} of the loss left")
+    parts.append("floor unknown" if facts.floor is None else f"floor {style.brief(facts.floor)}")
     return " · ".join(parts)
 
 
@@ -118,8 +120,8 @@ def _lines(axes: Axes, facts: OverfitFacts) -> list[Mark]:
     outcome = facts.outcome
     ordered = sorted(facts.attempts, key=lambda each: each is outcome)
     for number, attempt in enumerate(facts.attempts):
-        colour = _COLOURS[number % len(_COLOURS)]
         best = attempt is outcome
+        colour = _BEST if best else _OTHERS[number % len(_OTHERS)]
         shown = np.where(np.isfinite(attempt.losses), attempt.losses, nan)
         axes.plot(
             np.arange(len(shown)), shown,
@@ -152,7 +154,7 @@ def _level_list(facts: OverfitFacts) -> list[tuple[float, str, str]]:
     if facts.ignorant is not None and facts.ignorant > floor:
         found.append((facts.ignorant, "ignores its input", style.FAINT))
     if reference > floor:
-        below = "learnt" if facts.floor is not None else "learnt, if the floor is 0"
+        below = "learnt below" if facts.floor is not None else "learnt below, if floor is 0"
         found.append((floor + LEARNT * (reference - floor), below, _GOOD))
     if floor > 0:
         found.append((floor, f"floor {style.brief(floor)}", style.INK))

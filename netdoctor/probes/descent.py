@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from netdoctor.facts.overfit import AIM, LEARNT, Attempt, End, GradientState
+from netdoctor.facts.overfit import AIM, LEARNT, PATIENCE, Attempt, End, GradientState
 from netdoctor.probes.trainee import Trainee
 
 OptimizerName = Literal["adam", "sgd"]
@@ -20,8 +20,7 @@ Progress = Callable[[int, int], None]
 _RATES = {"adam": (1e-5, 1.0, 1e-3), "sgd": (1e-4, 10.0, 1e-2)}  # from, to, and without a descent
 _SWEEP = 24
 _SWEEP_SHARE = 0.2  # of the time limit
-_PATIENCE = 200
-_GAIN = 0.01  # of the loss left: less than that in so many steps is no descent
+_GAIN = 0.01  # of the loss left: less than that is no descent
 _BLOWN_UP = 100.0  # times the loss at the start
 _BELOW_MINIMUM = 5.0
 _ATTEMPTS = 3
@@ -102,18 +101,15 @@ def attempts(
 def _ladder(first: float, found: list[Tried]) -> Iterator[float]:
     """The rates to try, each chosen by how those before it ended."""
     yield first
-    low = high = first
-    for _ in range(_ATTEMPTS - 1):
-        end = found[-1].attempt.end
-        if end in ("diverged", "non-finite"):
-            low /= 10
-            yield low
-        elif low == first:
-            low /= 5
-            yield low
+    blown_up = ("diverged", "non-finite")
+    for number in range(1, _ATTEMPTS):
+        lowest = min(each.attempt.rate for each in found)
+        if found[-1].attempt.end in blown_up:
+            yield lowest / 10
+        elif number == 1 or any(each.attempt.end in blown_up for each in found):
+            yield lowest / 5
         else:
-            high *= 5
-            yield high
+            yield first * 5
 
 
 def suggested_rate(trainee: Trainee, optimizer: OptimizerName, limits: Limits) -> float:
@@ -181,7 +177,7 @@ def _ending(losses: list[float], idle: int, limits: Limits) -> End | None:
         return "reached"
     if value > _BLOWN_UP * max(abs(losses[0]), abs(limits.reference)):
         return "diverged"
-    if idle >= _PATIENCE:
+    if idle >= PATIENCE:
         return "stalled"
     return "time" if limits.time_is_up() else None
 

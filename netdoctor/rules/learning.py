@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from netdoctor.facts.overfit import FITS, LEARNT, OverfitFacts, ParameterGradient
+from netdoctor.facts.overfit import FITS, LEARNT, PATIENCE, OverfitFacts, ParameterGradient
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 
@@ -66,6 +66,8 @@ def _slow(facts: OverfitFacts, slow_at: float) -> Iterator[Hit | Skip]:
             f"the time limit of {facts.time_limit:g} s came after {outcome.steps} steps, with "
             f"{_left(facts)} left: give it more with --time-limit, or fewer --samples"
         )
+    elif outcome.steps < PATIENCE:
+        yield Skip(f"{outcome.steps} steps prove nothing: give it more --steps")
     elif facts.excuse or facts.remaining is None or facts.remaining < slow_at:
         yield Skip(
             f"the loss still falls after {outcome.steps} steps, with {_left(facts)} left: "
