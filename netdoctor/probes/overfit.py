@@ -20,7 +20,7 @@ from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.losses import choose_loss
 from netdoctor.inputs.objective import Objective
 from netdoctor.inputs.outputs import main_output
-from netdoctor.observe import preserved
+from netdoctor.observe import trained_for_a_while
 from netdoctor.probes.descent import Limits, OptimizerName, Progress, Tried, attempts
 from netdoctor.probes.loss_floor import Floor, accuracy, floor_of
 from netdoctor.probes.small_batch import conflicting, equal_inputs, one_target, small_batch
@@ -69,7 +69,7 @@ def measure(
     begun = time.monotonic()
     batch = small_batch(batches, samples)
     groups = equal_inputs(batch)
-    with preserved(model), _copy_of(model) as trained, torch.enable_grad():
+    with trained_for_a_while(model), _copy_of(model) as trained, torch.enable_grad():
         trainee = Trainee(trained, batch, objective, seed)
         training = _train(trainee, groups, optimizer, steps, (begun, time_limit), progress)
         trainable = sum(each.numel() for _, each in trainee.parameters)

@@ -39,7 +39,7 @@ class Trainee:
     """
 
     def __init__(self, model: nn.Module, batch: Batch, objective: Objective, seed: int) -> None:
-        """Puts the network, which is to be a copy or under `preserved`, into training mode."""
+        """Puts the network, which is a copy or put back later, into training mode."""
         self.model, self.batch, self.objective = model, batch, objective
         self.parameters = [
             (name, each) for name, each in model.named_parameters() if each.requires_grad
@@ -99,6 +99,9 @@ class Trainee:
         if loss.requires_grad:
             with guarded("The backward pass", ModelError):
                 loss.backward()  # type: ignore[no-untyped-call]
+        for _, parameter in self.parameters:
+            if parameter.grad is not None and parameter.grad.is_sparse:  # Adam takes dense ones
+                parameter.grad = parameter.grad.to_dense()
 
     def gradient_states(self) -> list[GradientState]:
         """What kind of gradient each trainable parameter has, in order."""
@@ -182,7 +185,6 @@ def _same(value: Any, loss: Tensor) -> bool:
 def _state(gradient: Tensor | None) -> GradientState:
     if gradient is None:
         return "missing"
-    values = gradient.coalesce().values() if gradient.is_sparse else gradient
-    if not bool(torch.isfinite(values).all()):
+    if not bool(torch.isfinite(gradient).all()):
         return "non-finite"
-    return "value" if bool(values.any()) else "zero"
+    return "value" if bool(gradient.any()) else "zero"

@@ -466,3 +466,70 @@ def test_the_suggested_rate_descends() -> None:
             trainee.backward(trainee.loss())
             optimizer.step()
         assert trainee.loss().item() < start / 2
+
+
+LABELS = torch.arange(8) % 4
+
+
+@pytest.mark.parametrize(
+    ("make", "inputs"),
+    [
+        (lambda: nn.Sequential(nn.EmbeddingBag(50, 16, sparse=True), nn.Linear(16, 4)),
+         torch.arange(40).view(8, 5)),
+        (lambda: nn.Sequential(nn.LazyLinear(32), nn.ReLU(), nn.Linear(32, 4)), vectors()[0]),
+        (lambda: nn.Linear(16, 4).bfloat16(), vectors()[0].bfloat16()),
+        (RecurrentDropout, vectors()[0]),
+    ],
+    ids=["sparse-gradients", "lazy", "bfloat16", "lstm"],
+)  # fmt: skip
+def test_unusual_parameters_learn(make: Callable[[], nn.Module], inputs: Tensor) -> None:
+    facts = trained_on(seeded(make), (inputs, LABELS))
+    assert facts.verdict() == "learnt"
+
+
+def test_compiled_parts_run_eagerly_and_stay_compiled() -> None:
+    inner = nn.Sequential(nn.Linear(32, 32), nn.ReLU())
+    model = nn.Sequential(nn.Linear(16, 32), torch.compile(inner), nn.Linear(32, 4))
+    data, before = vectors(), fingerprint(model)
+    assert trained_on(model, data).verdict() == "learnt"
+    assert fingerprint(model) == before
+
+
+def tokens() -> Tensor:
+    return seeded(lambda: torch.randint(100, (8, 12)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("same_start", [False, True])
+def test_tiny_transformers_learn_by_their_own_loss(same_start: bool) -> None:
+    import transformers
+
+    sizes = {"vocab_size": 100, "bos_token_id": 0, "eos_token_id": 0}
+    gpt = transformers.GPT2Config(n_positions=32, n_embd=32, n_layer=2, n_head=2, **sizes)
+    bert = transformers.BertConfig(
+        vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=32, num_labels=3,
+    )  # fmt: skip
+    ids = tokens()
+    if same_start:  # the second token cannot be told from the first: a floor that nobody knows
+        ids[:, 0] = 1
+    for make, labels in (
+        (lambda: transformers.GPT2LMHeadModel(gpt), ids),
+        (lambda: transformers.BertForMaskedLM(bert), ids),
+        (lambda: transformers.BertForSequenceClassification(bert), torch.arange(8) % 3),
+    ):
+        facts = trained_on(seeded(make), {"input_ids": ids, "labels": labels})
+        assert (facts.verdict(), facts.loss, facts.floor) == ("learnt", "own", 0.0)
+        assert findings(facts) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "efficientnet_b0", "densenet121"])
+def test_torchvision_networks_learn(name: str) -> None:
+    from torchvision import models
+
+    model = seeded(lambda: models.get_model(name))
+    x, labels = seeded(lambda: (torch.randn(8, 3, 64, 64), torch.randint(1000, (8,))))
+    facts = trained_on(model, (x, labels))
+    assert facts.verdict() == "learnt"
+    assert findings(facts) == []
