@@ -140,7 +140,7 @@ def _lines(axes: Axes, facts: OverfitFacts) -> list[Mark]:
 
 def _ended(attempt: Attempt) -> str:
     words = {
-        "reached": "near the floor", "stalled": "stalled", "steps": "still falling",
+        "reached": "near the floor", "stalled": "stalled", "steps": "step limit",
         "time": "time was up", "diverged": "diverged", "non-finite": "NaN or infinite",
     }  # fmt: skip
     return words[attempt.end]
