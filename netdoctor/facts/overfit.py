@@ -59,7 +59,7 @@ class Attempt:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ParameterGradient:
+class GradientStates:
     """The gradient of one trainable parameter before the first and at the last step."""
 
     name: str
@@ -110,7 +110,7 @@ class OverfitFacts:
     output_varies: bool | None
     parameters: int
     trainable: int
-    gradients: tuple[ParameterGradient, ...]
+    gradients: tuple[GradientStates, ...]
     random_targets: bool = False
     norms: Literal["batch", "stored"] = "batch"
     fresh: bool | None = None
@@ -169,7 +169,7 @@ class OverfitFacts:
         return (self.best - floor) / (reference - floor) if reference > floor else None
 
     @property
-    def learning(self) -> tuple[ParameterGradient, ...]:
+    def learning(self) -> tuple[GradientStates, ...]:
         """The trainable parameters that ever had a gradient."""
         return tuple(each for each in self.gradients if each.learns)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from netdoctor.errors import DataError, ModelError
-from netdoctor.facts.overfit import Attempt, End, GradientState, OverfitFacts, ParameterGradient
+from netdoctor.facts.overfit import Attempt, End, GradientState, GradientStates, OverfitFacts
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.losses import choose_loss
 from netdoctor.inputs.objective import Objective
@@ -94,7 +94,7 @@ def measure(
         output_varies=None if best is None or not np.any(groups != groups[0]) else best.varies,
         parameters=parameters,
         trainable=trainable,
-        gradients=tuple(map(ParameterGradient, names, training.gradients, after)),
+        gradients=tuple(map(GradientStates, names, training.gradients, after)),
         random_targets=objective.random_targets,
         norms=trainee.norms,
         fresh=fresh,

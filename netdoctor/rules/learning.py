@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from netdoctor.facts.overfit import FITS, LEARNT, PATIENCE, OverfitFacts, ParameterGradient
+from netdoctor.facts.overfit import FITS, LEARNT, PATIENCE, GradientStates, OverfitFacts
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 
@@ -194,13 +194,13 @@ def _samples(facts: OverfitFacts) -> str:
     return f"{facts.samples} sample{'s' * (facts.samples != 1)}"
 
 
-def _count(gradients: tuple[ParameterGradient, ...]) -> str:
+def _count(gradients: tuple[GradientStates, ...]) -> str:
     return (
         f"the gradients of all {len(gradients)}" if len(gradients) > 1 else "that of the only one"
     )
 
 
-def _names(gradients: list[ParameterGradient]) -> str:
+def _names(gradients: list[GradientStates]) -> str:
     names = [each.name for each in gradients]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

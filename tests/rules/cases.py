@@ -11,7 +11,7 @@ from netdoctor.facts.activations import ActivationFacts, CallFacts, Moments, Uni
 from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
 from netdoctor.facts.gradflow import CallGradient, Cause, GradientFacts, ParameterGradient, State
 from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
-from netdoctor.facts.overfit import Attempt, End, OverfitFacts, ParameterGradient
+from netdoctor.facts.overfit import Attempt, End, GradientStates, OverfitFacts
 from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
@@ -181,7 +181,7 @@ def overfitted(
         attempts=(Attempt(0.01, np.array(losses), end),), loss="cross-entropy", floor=floor,
         ignorant=None if floor is None else 1.0, fit=0.5, samples=8, target_values=8,
         conflicting=0, one_target=False, output_varies=True, parameters=100, trainable=100,
-        gradients=(ParameterGradient("fc.weight", "value", "value"),),
+        gradients=(GradientStates("fc.weight", "value", "value"),),
     )  # fmt: skip
     return dataclasses.replace(facts, **changes)
 

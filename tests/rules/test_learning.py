@@ -8,7 +8,7 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from netdoctor.facts.overfit import Attempt, OverfitFacts, ParameterGradient
+from netdoctor.facts.overfit import Attempt, GradientStates, OverfitFacts
 from netdoctor.facts.overfit_tables import notes, sentence, tables
 from netdoctor.report import Severity
 from netdoctor.rules import rules_of
@@ -104,12 +104,12 @@ def test_a_network_without_parameters_is_no_case() -> None:
 
 
 def test_the_message_says_which_parameters_get_no_gradient() -> None:
-    lost = ParameterGradient("conv1.weight", "zero", "zero")
+    lost = GradientStates("conv1.weight", "zero", "zero")
     some = dataclasses.replace(STUCK, gradients=(*STUCK.gradients, lost))
     assert "conv1.weight never get" in message(some)
-    missing = ParameterGradient("fc.weight", "missing", "missing")
+    missing = GradientStates("fc.weight", "missing", "missing")
     assert "no trainable parameter" in message(dataclasses.replace(STUCK, gradients=(missing,)))
-    bad = ParameterGradient("gate.weight", "non-finite", "non-finite")
+    bad = GradientStates("gate.weight", "non-finite", "non-finite")
     broken = overfitted(1.0, nan, end="non-finite", gradients=(*STUCK.gradients, bad))
     assert "gradients of gate.weight" in message(broken)
     assert "before the first step" in message(overfitted(nan, end="non-finite"))
@@ -131,7 +131,7 @@ def test_the_tables_hold_the_result_and_a_thinned_curve() -> None:
     assert (steps.rows[0]["step"], steps.rows[-1]["step"]) == (0, 499)
     for row in steps.rows:
         assert row["loss"] == facts.attempts[0].losses[row["step"]]
-    lost = ParameterGradient("conv1.weight", "zero", "zero")
+    lost = GradientStates("conv1.weight", "zero", "zero")
     gradients = tables(dataclasses.replace(facts, gradients=(*facts.gradients, lost)))[2]
     assert [row["parameter"] for row in gradients.rows] == ["conv1.weight", "fc.weight"]
 
