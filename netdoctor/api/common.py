@@ -14,8 +14,11 @@ from netdoctor.facts.site import Site
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data
 from netdoctor.inputs.model import LoadedModel
+from netdoctor.inputs.objective import TargetError
 from netdoctor.observe import unwrap
 from netdoctor.probes.samples import few
+from netdoctor.report import Report, Skipped
+from netdoctor.rules.core import Rule, judge
 
 _LISTED = 6
 _THE_MODULES_TOO = "the modules too, which `netdoctor activations --all` measures."
@@ -100,6 +103,37 @@ def noted(
             if part is not batch or number < 2:
                 aside.append(part)
         yield batch
+
+
+def refused_target(
+    command: str,
+    loaded: LoadedModel,
+    source: Data,
+    error: TargetError,
+    rules: Sequence[Rule],
+    thresholds: Thresholds | None,
+    **more: Any,
+) -> Report:
+    """The report of a command that a refused target kept from its work: what is wrong with it.
+
+    Raises:
+        TargetError: no selected rule says so.
+    """
+    judgement = judge(error.facts, rules, thresholds)
+    if not judgement.findings:
+        raise error
+    left = [each.slug for each in rules if each.slug not in judgement.ran]
+    return Report(
+        command=command,
+        subject=loaded.name,
+        device=str(loaded.device),
+        findings=judgement.findings,
+        ran=judgement.ran,
+        skipped=[Skipped(slug, "the loss refuses the targets") for slug in left],
+        notes=(*loaded.notes, *data_notes(source)),
+        settings={"data": source.description, "synthetic": source.synthetic},
+        **more,
+    )
 
 
 def data_notes(source: Data) -> Sequence[str]:

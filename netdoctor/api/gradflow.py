@@ -16,15 +16,17 @@ from netdoctor.api.common import (
     freshness,
     loaded_from,
     nothing_measured,
+    refused_target,
     selects,
 )
 from netdoctor.errors import ModelError, NothingExaminedError, UsageError
 from netdoctor.facts import gradflow_tables as tables
 from netdoctor.facts.gradflow import GradientFacts
 from netdoctor.facts.head import HeadFacts
+from netdoctor.facts.target import TargetFacts
 from netdoctor.inputs.data import Data, data_from
 from netdoctor.inputs.model import LoadedModel
-from netdoctor.inputs.objective import Objective
+from netdoctor.inputs.objective import Objective, TargetError
 from netdoctor.probes import gradflow as probe
 from netdoctor.probes import head
 from netdoctor.probes.gradient_passes import AMP, Options
@@ -93,12 +95,15 @@ def gradflow(
             synthetic=source.synthetic, fresh=freshness(loaded), seed=seed,
             progress=None if progress is None else lambda done: progress(done, batches),
         )  # fmt: skip
+    except TargetError as refused:
+        return refused_target("gradflow", loaded, source, refused, rules, thresholds)
     except ModelError as error:
         if loaded.input_style != "images":
             raise
         raise _without_loss(loaded, error) from error
     facts = _selected(facts, layers)
-    judgement = judge([facts, _head(loaded, source, loss, seed)], rules, thresholds)
+    measured = [facts, TargetFacts(objective.name), _head(loaded, source, loss, seed)]
+    judgement = judge(measured, rules, thresholds)
     return Report(
         command="gradflow",
         subject=loaded.name,

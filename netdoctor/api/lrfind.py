@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from netdoctor.api.common import Progress, Thresholds, data_notes, loaded_from
+from netdoctor.api.common import Progress, Thresholds, data_notes, loaded_from, refused_target
 from netdoctor.errors import UsageError
 from netdoctor.facts import lrfind as tables
 from netdoctor.facts.lr_curve import declined
 from netdoctor.facts.lrfind import LrFindFacts
+from netdoctor.facts.target import TargetFacts
 from netdoctor.inputs.data import data_from
 from netdoctor.inputs.model import LoadedModel
-from netdoctor.inputs.objective import Objective
+from netdoctor.inputs.objective import Objective, TargetError
 from netdoctor.probes.lrfind import OptimizerName, measure
 from netdoctor.report import Report
 from netdoctor.rules.core import judge
@@ -81,12 +82,16 @@ def lrfind(
     loaded = loaded_from(model, device)
     source = data_from(data, loaded, batches=steps * accumulate, batch_size=batch_size, seed=seed)
     objective = Objective(loss, seed=seed)
-    facts = measure(
-        loaded.module, source.training_pass, objective, rates, optimizer=optimizer,
-        momentum=momentum, repeats=repeats, accumulate=accumulate, synthetic=source.synthetic,
-        seed=seed, progress=progress,
-    )  # fmt: skip
-    judgement = judge(facts, rules, thresholds)
+    try:
+        facts = measure(
+            loaded.module, source.training_pass, objective, rates, optimizer=optimizer,
+            momentum=momentum, repeats=repeats, accumulate=accumulate, synthetic=source.synthetic,
+            seed=seed, progress=progress,
+        )  # fmt: skip
+    except TargetError as refused:
+        nothing = {"suggestion": None, "suggestion_reason": refused.message}
+        return refused_target("lrfind", loaded, source, refused, rules, thresholds, extra=nothing)
+    judgement = judge([facts, TargetFacts(objective.name)], rules, thresholds)
     if judgement.findings and facts.reading.suggestion is not None:
         reading = declined(facts.reading, judgement.findings[0].message)
         facts = dataclasses.replace(facts, reading=reading)

@@ -7,12 +7,20 @@ from typing import Any, Literal
 
 from torch import nn
 
-from netdoctor.api.common import Progress, Thresholds, data_notes, freshness, loaded_from
+from netdoctor.api.common import (
+    Progress,
+    Thresholds,
+    data_notes,
+    freshness,
+    loaded_from,
+    refused_target,
+)
 from netdoctor.errors import UsageError
 from netdoctor.facts.overfit_tables import notes, sentence, tables
+from netdoctor.facts.target import TargetFacts
 from netdoctor.inputs.data import data_from
 from netdoctor.inputs.model import LoadedModel
-from netdoctor.inputs.objective import Objective
+from netdoctor.inputs.objective import Objective, TargetError
 from netdoctor.probes.overfit import measure
 from netdoctor.report import Report
 from netdoctor.rules.core import judge
@@ -65,12 +73,15 @@ def overfit(
     loaded = loaded_from(model, device)
     source = data_from(data, loaded, batches=_BATCHES, batch_size=samples, seed=seed)
     objective = Objective(loss, seed=seed)
-    facts = measure(
-        loaded.module, source, objective, samples=samples, steps=steps, time_limit=time_limit,
-        optimizer=optimizer, synthetic=source.synthetic, fresh=freshness(loaded), seed=seed,
-        progress=progress,
-    )  # fmt: skip
-    judgement = judge(facts, rules, thresholds)
+    try:
+        facts = measure(
+            loaded.module, source, objective, samples=samples, steps=steps,
+            time_limit=time_limit, optimizer=optimizer, synthetic=source.synthetic,
+            fresh=freshness(loaded), seed=seed, progress=progress,
+        )  # fmt: skip
+    except TargetError as refused:
+        return refused_target("overfit", loaded, source, refused, rules, thresholds)
+    judgement = judge([facts, TargetFacts(objective.name)], rules, thresholds)
     return Report(
         command="overfit",
         subject=loaded.name,

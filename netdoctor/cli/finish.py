@@ -45,7 +45,7 @@ def finish(report: Report, config: Config, draw: Draw | None = None) -> int:
     Raises:
         UsageError: --out cannot be written.
     """
-    if draw is not None and not config.no_plots:
+    if draw is not None and report.facts is not None and not config.no_plots:
         report = report.replace(artifacts=[*report.artifacts, *_save(report, config, draw)])
     write(_render(report, config))
     return report.exit_code(config.fail_on.severity)

@@ -210,7 +210,7 @@ def _declined(
         return (
             f"nothing was learnt beyond the noise: the smoothed loss fell by at most "
             f"{_percent(drop, start)} of {start:.3g}, and the noise of a step is "
-            f"{_percent(noise, start)}"
+            f"{_percent(noise, start)}; a longer test (--steps {3 * points}) sees more"
         )
     return ""
 
