@@ -126,6 +126,11 @@ class NormFault:
     largest: float
     gain: float
 
+    @property
+    def share(self) -> float:
+        """The share of the channels that are off."""
+        return self.off / self.channels
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ForwardCall:

@@ -10,6 +10,7 @@ from netdoctor.rules.core import Hit, Skip, rule
 
 _MASK = 1e30  # numbers beyond it are a program's stand-ins for minus infinity
 _LOWEST = 0.99  # of the lowest number of its type: where a mask is, also with logits added to it
+_BROKEN = 0.1  # share of channels from which a norm layer's statistics do not fit
 
 
 @rule("NUM003", "activation-explosion", Severity.WARNING)
@@ -106,7 +107,7 @@ def _layers(facts: ForwardFacts, least: int) -> list[ForwardCall] | Skip:
     """The weighted layers that show a signal, or why they cannot be judged."""
     if facts.fresh_norms:
         return Skip("norm layers still have the statistics that they were made with")
-    broken = [fault.path for fault in facts.norms]
+    broken = [each.path for each in facts.norms if each.negative or each.share >= _BROKEN]
     if broken:
         return Skip(f"the running statistics of {broken[0]} do not fit what it is given")
     if facts.samples < 2:

@@ -80,7 +80,7 @@ def broken_norm_statistics(facts: ForwardFacts, *, threshold: float = 0.1) -> It
         yield Skip("the input is random, which is not what a trained norm layer expects")
         return
     for fault in facts.norms:
-        share = fault.off / fault.channels
+        share = fault.share
         if not fault.negative and (share < threshold or facts.synthetic):
             continue
         what = (

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from netdoctor.facts.forward import ForwardCall, ForwardFacts
+from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault
 from netdoctor.facts.site import Site
 from netdoctor.rules import catalogue
 from netdoctor.rules.core import judge
@@ -57,3 +57,17 @@ def test_a_layer_scale_explains_a_signal_as_small_as_itself() -> None:
     assert (judgement.findings, judgement.ran) == ((), ())
     assert "1e-05" in judgement.skipped[0].reason
     assert found(dataclasses.replace(signals(1, 1, 1, 1e-11), gate=1e-5), "NUM004") == [1e-11]
+
+
+@pytest.mark.parametrize(
+    ("off", "negative", "judged"), [(1, 0, True), (47, 0, True), (48, 0, False), (0, 1, False)]
+)
+def test_a_few_odd_channels_of_a_norm_do_not_keep_the_signal_from_being_judged(
+    off: int, negative: int, judged: bool
+) -> None:
+    """Pretrained networks have some channels that nothing reaches."""
+    norm = NormFault("bn", "BatchNorm2d", negative, off, 480, 0.0, 88.0, 1.2)
+    for code, facts in (("NUM003", signals(1, 1, 1, 1e5)), ("NUM004", signals(1, 1, 1, 1e-6))):
+        judgement = judge(dataclasses.replace(facts, norms=(norm,)), [catalogue()[code]])
+        assert bool(judgement.findings) == judged
+        assert bool(judgement.skipped) != judged
