@@ -174,12 +174,15 @@ def test_torchvision_networks(name: str) -> None:
     arguments = {"image_size": 64} if name == "vit_b_16" else {}
     loaded = load_model(name, device="cpu", model_args=arguments)
     size = SIZES.get(name, 64)
-    real = pictures(size)
-    drawn = open_data(None, loaded, batches=2, batch_size=4, seed=1, input_shape=f"3,{size},{size}")
+    count, shape = 2 if size > 200 else 4, f"3,{size},{size}"
+    real = pictures(size, samples=count)
+    drawn = open_data(None, loaded, batches=2, batch_size=count, seed=1, input_shape=shape)
     for model in (loaded, loaded.module):  # known to be fresh, and a module that nobody knows
         assert alarms(model, drawn) == []
         assert alarms(model, real, judge_as="float16") == []
-    assert alarms(loaded.module, [(each, torch.arange(4)) for each in real], backward=True) == []
+    assert (
+        alarms(loaded.module, [(each, torch.arange(count)) for each in real], backward=True) == []
+    )
     for dtype in HALVES if name != "quantized_resnet18" else ():
         half = copy.deepcopy(loaded.module).to(dtype)
         found = alarms(half, [each.to(dtype) for each in real])
