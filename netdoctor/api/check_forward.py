@@ -19,7 +19,7 @@ from netdoctor.api.common import (
     nothing_measured,
     selects,
 )
-from netdoctor.errors import UsageError
+from netdoctor.errors import DataError, ModelError, UsageError
 from netdoctor.facts.forward import LARGEST, ForwardFacts
 from netdoctor.facts.forward_table import table
 from netdoctor.facts.head import HeadFacts
@@ -32,7 +32,7 @@ from netdoctor.inputs.model import LoadedModel
 from netdoctor.inputs.objective import Objective
 from netdoctor.probes import forward, head, wiring
 from netdoctor.probes.backward import first_bad_gradient
-from netdoctor.report import Report
+from netdoctor.report import NotExamined, Report
 from netdoctor.rules.core import judge
 from netdoctor.rules.selection import select_rules
 
@@ -96,11 +96,8 @@ def check_forward(
     )  # fmt: skip
     notes = [_of_loss(facts, objective)]
     if backward and not facts.refused:
-        gradients = Objective(loss, seed=seed)
-        facts = dataclasses.replace(
-            facts, backward=first_bad_gradient(loaded.module, source, gradients)
-        )
-        notes.append(_of_backward(facts, gradients))
+        facts, note = _with_gradients(loaded, source, facts, Objective(loss, seed=seed))
+        notes.append(note)
     targets = facts.refused[0] if facts.refused else TargetFacts(objective.name)
     measured = [facts, targets, *_tried_out(loaded, aside, facts, loss)]
     judgement = judge(measured, rules, thresholds)
@@ -133,6 +130,26 @@ def _of_loss(facts: ForwardFacts, objective: Objective) -> str:
         count = len(facts.losses) - len(finite)
         told += f"; not finite in {count} of {len(facts.losses)} batches"
     return objective.note + told
+
+
+def _with_gradients(
+    loaded: LoadedModel, source: Data, facts: ForwardFacts, objective: Objective
+) -> tuple[ForwardFacts, str]:
+    """The facts with those of the backward passes, and a note on what was looked at.
+
+    Raises:
+        NetDoctorError: the backward passes failed, and nothing sick was found before.
+    """
+    try:
+        gradients = first_bad_gradient(loaded.module, source, objective)
+    except (DataError, ModelError) as error:
+        if not (facts.origins or facts.state):
+            raise
+        missing = NotExamined("gradients", error.message)
+        facts = dataclasses.replace(facts, not_examined=(*facts.not_examined, missing))
+        return facts, f"backward: not examined: {error.message}"
+    facts = dataclasses.replace(facts, backward=gradients)
+    return facts, _of_backward(facts, objective)
 
 
 def _of_backward(facts: ForwardFacts, objective: Objective) -> str:
@@ -177,6 +194,6 @@ def _measured(
         fresh=freshness(loaded),
         **options,
     )
-    if not facts.calls and (patterns or not seen):
+    if not any(call.listed for call in facts.calls) and (patterns or not seen):
         raise nothing_measured(patterns, seen, all_modules=True)
     return facts

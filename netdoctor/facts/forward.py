@@ -147,6 +147,7 @@ class ForwardCall:
         zeroed: whether all of those weights are exactly zero, as in a zero-initialised gate.
         spread: how far the outputs of different samples of the first batch lie apart (the root of
             the mean over units of the variance over samples); None when it cannot be told.
+        listed: whether it is among the calls that were asked for; all are judged.
     """
 
     site: Site
@@ -158,6 +159,7 @@ class ForwardCall:
     weighted: bool = False
     zeroed: bool = False
     spread: float | None = None
+    listed: bool = True
 
     @property
     def magnitude(self) -> float:

@@ -29,7 +29,14 @@ def table(facts: ForwardFacts) -> Table:
         *_headroom(facts),
         Column("status", "status"),
     ]
-    return Table("layers", "", columns, [row(each, facts) for each in facts.calls], None, [_LEGEND])
+    return Table(
+        "layers",
+        "",
+        columns,
+        [row(each, facts) for each in facts.calls if each.listed],
+        None,
+        [_LEGEND],
+    )
 
 
 def row(call: ForwardCall, facts: ForwardFacts) -> dict[str, Any]:

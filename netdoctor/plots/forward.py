@@ -22,10 +22,11 @@ _LONGEST = 60
 
 def figures(facts: ForwardFacts) -> list[tuple[str, Figure]]:
     """A row a call, 60 rows a page: a dot at the deviation, a bar up to the largest magnitude."""
-    if not facts.calls:
+    calls = [call for call in facts.calls if call.listed]
+    if not calls:
         return []
     low, high = _decades(facts)
-    sheets = style.pages(facts.calls, ROWS_A_PAGE)
+    sheets = style.pages(calls, ROWS_A_PAGE)
     with style.quiet():
         return [
             (
@@ -40,6 +41,8 @@ def arrays(facts: ForwardFacts) -> Mapping[str, Mapping[str, Any]]:
     """The numbers behind the picture: of each call its (6,) mean, std, min, max, NaN and Inf."""
     values = {}
     for call in facts.calls:
+        if not call.listed:
+            continue
         of = call.moments
         values[str(call.site)] = np.array(
             [of.mean, of.std, of.minimum, of.maximum, of.nan, of.inf], np.float64
@@ -52,6 +55,7 @@ def _decades(facts: ForwardFacts) -> tuple[int, int]:
     sizes = [
         size
         for call in facts.calls
+        if call.listed
         for size in (call.moments.std, call.magnitude)
         if math.isfinite(size) and size > 0
     ]

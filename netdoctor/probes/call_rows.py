@@ -81,12 +81,11 @@ class CallRows:
         self._measure(call)
 
     def read(self) -> tuple[ForwardCall, ...]:
-        """The listed calls, in the order in which they first ran."""
+        """All calls, in the order in which they first ran."""
         began = self._detective.origins
         return tuple(
-            row.read(first=str(site) in began)
+            dataclasses.replace(row.read(first=str(site) in began), listed=self._is_listed(site))
             for site, row in self._rows.items()
-            if self._is_listed(site)
         )
 
     def _note_scales(self, call: Call) -> None:

@@ -349,7 +349,7 @@ def test_branches_reuse_and_functions_are_rows_in_call_order() -> None:
         return both.view(-1, 2, 3), {"sum": first + second}
 
     facts = facts_of(network(forward, act=nn.ReLU(inplace=True)), batches())
-    names = [str(each.site) for each in facts.calls]
+    names = [str(each.site) for each in facts.calls if each.listed]
     assert names == ["fc#1", "act#1", "act#2", "/cat#1", "/add#1"]
     assert row(facts, "act#1").moments.minimum == 0
 
@@ -360,7 +360,8 @@ def test_depth_lists_containers_in_the_place_of_what_runs_inside() -> None:
     data = batches(count=2)
 
     def names(depth: int | None) -> list[str]:
-        return [str(each.site) for each in facts_of(model, data, depth=depth).calls]
+        calls = facts_of(model, data, depth=depth).calls
+        return [str(each.site) for each in calls if each.listed]
 
     assert names(None) == ["0#1", "1.0#1", "1.1#1", "1.2.0#1"]
     assert names(1) == ["0#1", "1#1"]
@@ -601,3 +602,20 @@ def test_the_norm_of_a_zero_vector_in_half_precision() -> None:
     assert (finding.code, finding.subject) == ("NUM001", "/normalize#1")
     assert "the norm of 8 vectors is zero, and eps 1e-12 is zero in float16" in finding.message
     assert checked(network(forward), batches()).findings == ()
+
+
+def test_what_is_judged_does_not_depend_on_what_is_listed() -> None:
+    data = [torch.randn(16, 4) for _ in range(2)]
+    model = nn.Sequential(deep(5.0))
+    for listing in ({}, {"depth": 1}, {"layers": ["0.0"]}):
+        assert [each.code for each in checked(model, data, **listing).findings] == ["NUM003"]
+
+
+def test_what_the_forward_pass_showed_is_told_even_if_there_is_no_gradient_to_look_at() -> None:
+    model = network(lambda net, x: {"a": net.fc(x).log(), "b": net.fc(x)})
+    report = checked(model, batches(), backward=True)
+    assert [each.subject for each in report.findings] == ["/log#1"]
+    assert "gradients" in {each.subject for each in report.not_examined}
+    sound = network(lambda net, x: {"a": net.fc(x), "b": net.fc(x)})
+    with pytest.raises(ModelError, match="2 float tensors"):
+        checked(sound, batches(), backward=True)
