@@ -68,10 +68,35 @@ def bench(_: str) -> str:
     )
 
 
+QUALITY = README.with_name("lrfind-quality.json")
+
+
+def quality(which: str) -> str:
+    """The regret and the spread of each way to read a range test, from lrfind-quality.json."""
+    if not QUALITY.exists():
+        return ""
+    rows = json.loads(QUALITY.read_text(encoding="utf-8"))[which]
+    return _table(
+        ["suggested by", "median regret", "worst regret", "median spread", "worst spread"],
+        [
+            [
+                row["finder"],
+                f"{row['median_regret']:.3g}",
+                f"{row['worst_regret']:.3g}",
+                f"{row['median_spread']:.3g}×",
+                f"{row['worst_spread']:.3g}×",
+            ]
+            for row in rows
+        ],
+    )
+
+
 _TEST_DATA = "--data sample_models.shapes:test_loader"
 _SESSIONS = {
     "sick": f"deadneurons sample_models.networks:sick_dead_layer {_TEST_DATA}",
     "healthy": f"deadneurons sample_models.networks:healthy_functional {_TEST_DATA}",
+    "gradients": "gradflow sample_models.networks:sick_detached "
+    "--data sample_models.shapes:train_loader --batches 2",
     "nan": "check-forward sample_models.networks:sick_nan --model-arg trained=false "
     "--data sample_models.loaders:one_blank_frame",
 }
@@ -96,7 +121,12 @@ def session(name: str) -> str:
     return f"```\n$ netdoctor {command}\n{lines}\n$ echo $?\n{done.returncode}\n```\n"
 
 
-BLOCKS: dict[str, Callable[[str], str]] = {"help": help_of, "rules": rules, "bench": bench}
+BLOCKS: dict[str, Callable[[str], str]] = {
+    "help": help_of,
+    "rules": rules,
+    "bench": bench,
+    "quality": quality,
+}
 # Written on request only: the last digits differ between machines.
 SESSIONS: dict[str, Callable[[str], str]] = {"session": session}
 
