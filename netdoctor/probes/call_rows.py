@@ -13,6 +13,7 @@ from netdoctor.facts.activations import Moments
 from netdoctor.facts.forward import ForwardCall, Status
 from netdoctor.facts.site import Site
 from netdoctor.observe import Call, Watch
+from netdoctor.probes.fused import Closed, closed_by
 from netdoctor.probes.nonfinite import MOVES, Detective
 from netdoctor.probes.norms import NormWatch
 from netdoctor.probes.reasons import UNINITIALISED
@@ -41,6 +42,7 @@ class CallRows:
         self, detective: Detective, wanted: Callable[[Site], bool], depth: int | None
     ) -> None:
         self.norms = NormWatch()
+        self.closed: Closed | None = None
         self.gate = 1.0
         self._detective = detective
         self._wanted = wanted
@@ -53,6 +55,7 @@ class CallRows:
     def begin(self, size: int, batch: int) -> None:
         """A batch of so many samples is about to run, of that number."""
         self._size, self._batch = size, batch
+        self.closed = None
         self._measured.clear()
         self._parts.clear()
 
@@ -67,6 +70,8 @@ class CallRows:
             call = dataclasses.replace(call, watch="module", name=type(call.module).__name__)
         if self._batch == 0:
             self._note_scales(call)
+        if call.watch == "module" and self.closed is None:
+            self.closed = closed_by(call, self._size)
         if call.watch == "operation":
             if is_torch_layer(call.module):
                 return  # its module is the call

@@ -18,6 +18,7 @@ from netdoctor.inputs.objective import Objective, TargetError
 from netdoctor.inputs.outputs import own_loss
 from netdoctor.observe import observe, tensors_in
 from netdoctor.probes.call_rows import EVERYTHING, CallRows
+from netdoctor.probes.fused import Closed, confirmed
 from netdoctor.probes.nonfinite import Detective
 from netdoctor.probes.state import is_finite, sick_state, state_faults
 
@@ -64,6 +65,7 @@ def measure(
     rows = CallRows(detective, wanted, depth)
     losses: list[float] = []
     refused: list[TargetFacts] = []
+    suspect: list[tuple[int, Batch, Closed]] = []
     seen = count = 0
     with observe(model, rows.add, watch=EVERYTHING) as observation, torch.no_grad():
         model.eval()
@@ -73,16 +75,23 @@ def measure(
             _take_inputs(detective, batch)
             output = batch.call(model)
             detective.end(tensors_in(output))
+            if rows.closed is not None and not suspect:
+                suspect.append((count, batch, rows.closed))
             losses += _loss(objective, output, batch, detective, refused, count)
             seen, count = seen + batch.size, count + 1
             if progress is not None:
                 progress(count)
         faults = state_faults(model, state, observation, detective)
         not_examined = tuple(observation.not_examined())
+    origins = list(detective.origins.values())
+    if suspect and not origins:
+        number, batch, closed = suspect[0]
+        unseen = confirmed(model, batch, number, closed)
+        origins += [unseen] if unseen is not None else []
     parameter = next(model.parameters(), None)
     return ForwardFacts(
         calls=rows.read(),
-        origins=tuple(detective.origins.values())[:_MOST_ORIGINS],
+        origins=tuple(origins[:_MOST_ORIGINS]),
         state=faults,
         norms=rows.norms.faults(),
         backward=None,

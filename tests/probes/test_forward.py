@@ -619,3 +619,34 @@ def test_what_the_forward_pass_showed_is_told_even_if_there_is_no_gradient_to_lo
     sound = network(lambda net, x: {"a": net.fc(x), "b": net.fc(x)})
     with pytest.raises(ModelError, match="2 float tensors"):
         checked(sound, batches(), backward=True)
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        return self.encoder(x, src_key_padding_mask=padding).mean(1)  # here
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_what_a_fused_layer_makes_when_nobody_watches_is_found_too(closed: bool) -> None:
+    torch.manual_seed(0)
+    model, data = Encoder(), []
+    for number in range(4):
+        padding = torch.zeros(6, 5, dtype=torch.bool)
+        padding[:, 3:] = True
+        if closed and number == 2:
+            padding[4] = True
+        data.append({"x": torch.randn(6, 5, 8), "padding": padding})
+    with torch.no_grad():
+        healthy = [bool(model.eval()(**each).isfinite().all()) for each in data]
+    assert healthy == [True, True, not closed, True]
+    findings = checked(model, data).findings
+    assert [each.code for each in findings] == (["NUM001"] if closed else [])
+    for finding in findings:
+        assert finding.subject == "encoder.layers.0#1"
+        assert (finding.evidence["batch"], finding.evidence["samples"]) == (2, [4])
+        assert finding.evidence["source"] == marked_line(Encoder.forward)
