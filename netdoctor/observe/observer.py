@@ -26,6 +26,13 @@ from netdoctor.observe.kinds import (
     kind_of_module,
     operation_name,
 )
+from netdoctor.observe.outputs import (
+    main_or_complex,
+    main_tensor,
+    numbers_in,
+    same_size,
+    shape_of,
+)
 from netdoctor.observe.preserve import WriteGuard
 from netdoctor.observe.seen import Call, Observation, Watch
 from netdoctor.observe.tracing import MULTIPLICATIONS, Trace, Traces, tensors_in, trace_operation
@@ -70,7 +77,7 @@ class Observer(TorchFunctionMode):
         self.on_gradient = on_gradient
         self.every_activation = "activation" in watch
         self.every_module = "module" in watch
-        self.main_tensor = _main_or_complex if "complex" in watch else _main_tensor
+        self.main_tensor = main_or_complex if "complex" in watch else main_tensor
         self.numbered_names = None if "operation" in watch else ACTIVATIONS
         self.traces = Traces()
         self.numbers: dict[str, int] = {}  # calls so far, by the name of their site
@@ -218,7 +225,7 @@ class Observer(TorchFunctionMode):
         if getattr(error, "raised_in", None) is None and isinstance(error, Exception):
             with torch._C.DisableTorchFunction():
                 names = {id(each): name for name, each in self.model.named_parameters()}
-                shapes = [_shape(each, names.get(id(each))) for each in tensors_in(given)]
+                shapes = [shape_of(each, names.get(id(each))) for each in tensors_in(given)]
             kind = _class_of(frame.module)
             layer = f"{frame.path or '(model)'} ({kind})"
             what = f"{name} of " if name != kind else "called with "
@@ -297,7 +304,7 @@ class Observer(TorchFunctionMode):
         ):  # made by code that cannot be seen, as a custom autograd.Function
             trace_operation(self.traces, "", (), {}, given, main, frame.path)
         site = self._numbered(frame.path, "")
-        if frame.kind is not None and not self.suppressed and _same_size(given, main):
+        if frame.kind is not None and not self.suppressed and same_size(given, main):
             trace = self.traces.get(main) or _UNSEEN
             self._activation_call(site, frame.kind, trace, main, given, frame.module)
         elif self.every_module:
@@ -344,7 +351,7 @@ class Observer(TorchFunctionMode):
         if torch._C._functorch.is_functorch_wrapped_tensor(output):
             return  # inside vmap or grad it has no values yet
         trace = self.traces.get(output) or _UNSEEN
-        outputs = (output,) if returned is output or returned is None else _numbers_in(returned)
+        outputs = (output,) if returned is output or returned is None else numbers_in(returned)
         call = Call(site, watch, name, output, tuple(inputs), kind, module, trace, outputs, given)
         self.on_call(call)
         if self.on_gradient is not None and output.requires_grad:
@@ -385,39 +392,6 @@ def _in_backward() -> bool:
     return bool(torch._C._current_graph_task_id() != -1)
 
 
-def _main_tensor(output: Any) -> Tensor | None:
-    """The first ordinary floating-point tensor of an output."""
-    for each in (output,) if isinstance(output, Tensor) else tensors_in(output):
-        if each.is_floating_point() and each.layout == torch.strided and not each.is_nested:
-            return each
-    return None
-
-
-def _main_or_complex(output: Any) -> Tensor | None:
-    """The main tensor, or where there is none the first of complex numbers."""
-    main = _main_tensor(output)
-    return next(iter(_numbers_in(output)), None) if main is None else main
-
-
 def _class_of(module: nn.Module) -> str:
     """The class's name; of a scripted module that of the class that was scripted."""
     return str(getattr(module, "original_name", type(module).__name__))
-
-
-def _numbers_in(output: Any) -> tuple[Tensor, ...]:
-    """All ordinary tensors of floating-point or complex numbers in an output."""
-    return tuple(
-        each
-        for each in tensors_in(output)
-        if (each.is_floating_point() or each.is_complex())
-        and each.layout == torch.strided
-        and not each.is_nested
-    )
-
-
-def _shape(tensor: Tensor, name: str | None) -> str:
-    return f"{name or str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
-
-
-def _same_size(inputs: Sequence[Tensor], output: Tensor) -> bool:
-    return any(each.numel() == output.numel() for each in inputs)
