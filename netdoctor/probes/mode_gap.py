@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from netdoctor.errors import DataError, UsageError
 from netdoctor.facts.wiring import ModeGap, NormGap
@@ -17,7 +16,7 @@ from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.objective import Objective
 from netdoctor.inputs.outputs import main_output
 from netdoctor.observe import Call, observe
-from netdoctor.observe.kinds import operation_name
+from netdoctor.probes.masks import WithoutMasks
 from netdoctor.probes.samples import UnsuitableError, copied, differing_samples, joined
 
 _STATISTICS = ("running_mean", "running_var")
@@ -88,7 +87,7 @@ def _run(
                 module.eval()
         if seed is not None:
             torch.manual_seed(seed)
-        with _WithoutMasks():
+        with WithoutMasks():
             output = copied(batch).call(model)
         main, _ = main_output(output)
         if not main.ndim or main.shape[0] != batch.size:
@@ -181,41 +180,3 @@ def _is_random(module: nn.Module) -> bool:
         return True
     leaf = next(module.children(), None) is None and next(module.parameters(), None) is None
     return leaf and _RANDOM_NAME.search(type(module).__name__) is not None
-
-
-_DROPOUTS = frozenset(
-    {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout",
-     "feature_alpha_dropout"}
-)  # fmt: skip
-
-
-class _WithoutMasks(TorchFunctionMode):
-    """Dropout passes its input on, and random masks are their own mean."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        name = operation_name(func)
-        if name in _DROPOUTS:
-            return args[0] if args else kwargs["input"]
-        if name == "bernoulli":
-            return _mean_of_mask(func, *args, **kwargs)
-        if name == "scaled_dot_product_attention":
-            args = (*args[:4], 0.0, *args[5:]) if len(args) > 4 else args
-            kwargs.update({"dropout_p": 0.0} if "dropout_p" in kwargs else {})
-        return func(*args, **kwargs)
-
-
-def _mean_of_mask(func: Callable[..., Any], tensor: Tensor, p: Any = None, **kwargs: Any) -> Tensor:
-    """The probability in place of each draw: filled in, or as it was given."""
-    if func is Tensor.bernoulli_:
-        probability = 0.5 if p is None else p
-        if isinstance(probability, Tensor):
-            return tensor.copy_(probability)
-        return tensor.fill_(probability)
-    return tensor.clone() if p is None else torch.full_like(tensor, p)

@@ -16,14 +16,8 @@ from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.objective import Objective
 from netdoctor.inputs.user_code import guarded
 from netdoctor.probes.loss_floor import FLOORS, LossCall, loss_call
+from netdoctor.probes.masks import WithoutMasks
 
-_DROPOUTS = frozenset(
-    {
-        "dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
-        "alpha_dropout_", "feature_dropout", "feature_dropout_", "feature_alpha_dropout",
-        "feature_alpha_dropout_",
-    }
-)  # fmt: skip
 _RANDOM_MODULES = ("Dropout", "StochasticDepth", "DropPath", "DropBlock", "RReLU")
 _NORMS = (nn.modules.batchnorm._NormBase,)
 
@@ -60,7 +54,7 @@ class Trainee:
         """
         torch.manual_seed(self._seed)
         batch = self.batch.to(self._device(), copy=True)
-        with _NoDropout(), CaptureLoss() as capture:
+        with WithoutMasks(), CaptureLoss() as capture:
             self.output = batch.call(self.model)
             loss = self.objective(self.output, batch)
         self.call = capture.call if _same(capture.value, loss) else None
@@ -131,36 +125,6 @@ class CaptureLoss(TorchFunctionMode):
         if getattr(func, "__name__", "") in FLOORS:
             self.call, self.value = loss_call(func, args, kwargs or {}), value
         return value
-
-
-class _NoDropout(TorchFunctionMode):
-    """Passes over functional dropout."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        name = getattr(func, "__name__", "")
-        if name in _DROPOUTS:
-            return kwargs["input"] if "input" in kwargs else args[0]
-        if name == "scaled_dot_product_attention":
-            args, kwargs = _without_dropout(args, kwargs)
-        return func(*args, **kwargs)
-
-
-def _without_dropout(
-    args: Sequence[Any], kwargs: dict[str, Any]
-) -> tuple[Sequence[Any], dict[str, Any]]:
-    place = 4  # query, key, value, attn_mask, dropout_p
-    if len(args) > place:
-        args = (*args[:place], 0.0, *args[place + 1 :])
-    elif "dropout_p" in kwargs:
-        kwargs["dropout_p"] = 0.0
-    return args, kwargs
 
 
 def _prepare(model: nn.Module) -> None:
