@@ -22,6 +22,7 @@ _SWEEP = 24
 _SWEEP_SHARE = 0.2  # of the time limit
 _GAIN = 0.01  # of the loss left: less than that is no descent
 _BLOWN_UP = 100.0  # times the loss at the start
+_HALF_EPSILON = 1e-4  # Adam's usual 1e-8 is zero in float16, and 0 / 0 is NaN
 _BELOW_MINIMUM = 5.0
 _ATTEMPTS = 3
 
@@ -192,7 +193,8 @@ def _optimizer(trainee: Trainee, name: OptimizerName, rate: float) -> torch.opti
     parameters = [parameter for _, parameter in trainee.parameters]
     if name == "sgd":
         return torch.optim.SGD(parameters, rate, momentum=0.9)
-    return torch.optim.Adam(parameters, rate)
+    half = any(each.dtype == torch.float16 for each in parameters)
+    return torch.optim.Adam(parameters, rate, eps=_HALF_EPSILON if half else 1e-8)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netdoctor.errors import ModelError
+from netdoctor.errors import DataError, ModelError
 from netdoctor.facts.site import Site
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.objective import Objective
@@ -112,13 +112,24 @@ class Passes:
 
     def _run(self, batch: Batch) -> Tensor:
         with autocast(self.options.amp, self.parameters):
-            output = batch.call(self.model)
+            output = self._called(batch)
             loss = self.objective(output, batch)
         if self.expected[1] == "" and not self.losses:
             self.expected = expected_loss(self.objective, output, batch)
         if loss.requires_grad:
             backward(loss * self.scale if self.scale != 1 else loss)
         return loss
+
+    def _called(self, batch: Batch) -> object:
+        try:
+            return batch.call(self.model)
+        except ModelError as error:
+            if batch.size == 1 and "more than 1 value per channel" in error.message:
+                raise DataError(
+                    "a batch holds one sample, and batch norm cannot train on one",
+                    hint="give --batch-size 2 or more, or a loader with drop_last=True",
+                ) from error
+            raise
 
     def _zero(self) -> None:
         for parameter in self.parameters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from netdoctor.facts.gradflow import Cause, GradientFacts, ParameterGradient
@@ -31,7 +32,7 @@ def nan_gradient(facts: GradientFacts, *, threshold: int = 1) -> Iterator[Hit | 
     Measures: parameters of which some element of the gradient is NaN or infinite in some batch,
     from `threshold`; after the scale of mixed precision was lowered as often as a scaler would.
     Where the loss itself is finite, the operation is named whose gradient is the first that is
-    not.
+    not. A loss that is finite in no batch is a finding even where its gradient is zero.
 
     Why: one step with it makes the weights NaN, and no later step brings them back.
 
@@ -43,6 +44,8 @@ def nan_gradient(facts: GradientFacts, *, threshold: int = 1) -> Iterator[Hit | 
     Source: house heuristic.
     """
     sick = facts.of_state("non-finite")
+    if facts.losses and not sick and not any(math.isfinite(loss) for loss in facts.losses):
+        yield _no_loss(facts, threshold)
     if len(sick) < threshold or not sick:
         return
     cause = next((each.cause for each in sick if each.cause is not None), _UNKNOWN)
@@ -65,6 +68,16 @@ def nan_gradient(facts: GradientFacts, *, threshold: int = 1) -> Iterator[Hit | 
         "its derivative is infinite: add an epsilon inside."
         if finite
         else "`netdoctor check-forward` names the first operation that makes NaN or infinity.",
+    )
+
+
+def _no_loss(facts: GradientFacts, threshold: int) -> Hit:
+    return Hit(
+        "loss",
+        "the loss is NaN or infinite in every batch, and no gradient comes from it",
+        {"parameters": 0, "threshold": threshold, "batches": len(facts.losses)},
+        "A mean over no element is NaN: look for targets that are all ignored (ignore_index, -100) "
+        "or a mask that leaves nothing. `netdoctor check-loader` looks at the targets.",
     )
 
 

@@ -50,6 +50,18 @@ def unlabelled():
 
 def out_of_range():
     return [(inputs, target + 3) for inputs, target in loader()]
+
+
+def ignored():
+    return [(inputs, torch.full_like(target, -100)) for inputs, target in loader()]
+
+
+def normed():
+    return nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 3))
+
+
+def last_of_one():
+    return [*loader(), (torch.randn(1, 6), torch.tensor([0]))]
 """
 
 
@@ -125,7 +137,6 @@ def test_the_step_is_shown_for_a_learning_rate(
     ("factory", "data", "options", "kind"),
     [
         ("detector", "loader", [], "model"),
-        ("healthy", "out_of_range", [], "data"),
         ("healthy", "loader", ["--loss", "hinge"], "usage"),
         ("healthy", "loader", ["--layers", "nothing"], "nothing-examined"),
         ("healthy", "loader", ["--optimizer", "lion"], "usage"),
@@ -146,3 +157,29 @@ def test_what_cannot_be_examined_is_exit_2_with_a_sentence(
     assert error["kind"] == kind
     assert error["message"]
     assert error["hint"]
+
+
+def test_a_loss_that_is_nan_in_every_batch_is_found_without_a_gradient(
+    module: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments(module, "healthy", "ignored"), "--no-plots", "--format", "json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["code"], finding["subject"]) == ("GRD003", "loss")
+
+
+def test_a_last_batch_of_one_before_a_batch_norm_is_named(
+    module: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments(module, "normed", "last_of_one"), "--format", "json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert "one sample" in error["message"]
+    assert "drop_last" in error["hint"]
+
+
+def test_labels_out_of_range_are_a_finding_and_exit_1(
+    module: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = arguments(module, "healthy", "out_of_range")
+    assert main([*command, "--no-plots", "--format", "json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["code"] == "DAT004"

@@ -17,6 +17,11 @@ from torch.utils.data import TensorDataset
 def network(softmax=False):
     layers = [nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4)]
     return nn.Sequential(*layers, *([nn.Softmax(1)] if softmax else []))
+def half():
+    return network().half()
+def half_data():
+    return TensorDataset(*(each.half() if each.is_floating_point() else each
+                           for each in data().tensors))
 def data():
     generator = torch.Generator().manual_seed(0)
     return TensorDataset(torch.randn(64, 16, generator=generator), torch.arange(64) % 4)
@@ -44,6 +49,17 @@ def test_a_healthy_network_is_learnt(
         (losses,) = arrays.values()
     curve = document["tables"]["steps"]
     assert losses[-1] == curve[-1]["loss"]
+
+
+def test_a_half_precision_network_is_learnt(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed = [each.replace(":network", ":half") for each in arguments]
+    halves = [each.replace(":data", ":half_data") for each in renamed]
+    assert main([*halves, "--no-plots", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["findings"] == []
+    assert document["tables"]["result"][0]["verdict"] == "learnt"
 
 
 def test_a_softmax_before_the_loss_is_exit_1(
