@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -74,6 +76,19 @@ def measure(
     )
 
 
+def _of_mean_squares(objective: Objective, output: Any, batch: Batch) -> list[Broadcast]:
+    """What PyTorch's own squared error would blow up; netdoctor's puts the shapes right."""
+    if objective.name != "mse" or objective.random_targets:
+        return []
+    main, target = main_output(output)[0], batch.target
+    if main.numel() != target.numel() or main.ndim == target.ndim:
+        return []
+    result = np.broadcast_shapes(tuple(main.shape), tuple(target.shape))
+    if math.prod(result) == main.numel():
+        return []
+    return [Broadcast("mse_loss", tuple(main.shape), tuple(target.shape), result)]
+
+
 class _Head:
     """What has been seen of one model's main output so far."""
 
@@ -127,7 +142,7 @@ class _Head:
         except DataError as error:
             self.problem = error.message
             return False
-        self.broadcasts += found
+        self.broadcasts += found or _of_mean_squares(objective, output, batch)
         return True
 
     def _settle(self, main: Tensor, seen: _Seen) -> None:

@@ -135,7 +135,7 @@ def _evidence(found: Chain, threshold: float) -> dict[str, object]:
 
 @rule("GRD006", "initial-loss", Severity.WARNING)
 def initial_loss(facts: GradientFacts, *, threshold: float = 8.0) -> Iterator[Hit | Skip]:
-    """An untrained model's loss is far above that of knowing nothing.
+    """A model's loss is far above that of knowing nothing.
 
     Measures: the mean loss over that of a model that knows nothing: ln C for cross-entropy over C
     classes, ln 2 for binary cross-entropy, the targets' variance for the squared error. From
@@ -144,9 +144,10 @@ def initial_loss(facts: GradientFacts, *, threshold: float = 8.0) -> Iterator[Hi
     Why: the first steps only undo what the last layer was drawn as, often at the price of dead
     units; a wrong reduction, label range or target scale shows here first.
 
-    False alarm: only fresh weights and netdoctor's own mean losses are judged, no made-up
-    targets. Healthy networks start between 1 and 7 times the expectation in training mode. A low
-    loss is not judged: a head that starts from the classes' shares is meant.
+    False alarm: only netdoctor's own mean losses are judged, no made-up targets and no weights
+    that are known to be trained; where that is unknown, a trained model's loss would be below the
+    expectation, not far above it. Healthy networks start between 1 and 7 times the expectation in
+    training mode. A low loss is not judged: a head that starts from the classes' shares is meant.
 
     Remedy: draw the last layer's weights smaller; give its bias the targets' mean or the classes'
     log shares; scale the targets; divide logits by a temperature.
@@ -155,12 +156,8 @@ def initial_loss(facts: GradientFacts, *, threshold: float = 8.0) -> Iterator[Hi
     """
     if facts.random_targets:
         yield Skip("the targets are random")
-    elif not facts.fresh:
-        yield Skip(
-            "weights are not fresh"
-            if facts.fresh is False
-            else "whether weights are fresh is unknown"
-        )
+    elif facts.fresh is False:
+        yield Skip("weights are not fresh")
     elif facts.expected_loss is None:
         yield Skip(f"what to expect of this loss ({facts.loss}) is not known")
     elif not all(math.isfinite(loss) for loss in facts.losses):
@@ -170,8 +167,9 @@ def initial_loss(facts: GradientFacts, *, threshold: float = 8.0) -> Iterator[Hi
         if loss / facts.expected_loss >= threshold:
             yield Hit(
                 "loss",
-                f"the untrained model's loss is {loss:.3g}, {loss / facts.expected_loss:.3g} times "
-                f"that of knowing nothing ({facts.expectation} = {facts.expected_loss:.3g})",
+                f"the {'untrained ' * bool(facts.fresh)}model's loss is {loss:.3g}, "
+                f"{loss / facts.expected_loss:.3g} times that of knowing nothing "
+                f"({facts.expectation} = {facts.expected_loss:.3g})",
                 {
                     "ratio": loss / facts.expected_loss,
                     "threshold": threshold,

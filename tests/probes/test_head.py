@@ -315,9 +315,11 @@ def test_targets_that_fit_or_are_compared_on_purpose_are_left_alone(loss: str) -
     assert found(seen(Net(out=1), target, f"{HERE}:{loss}"), "MOD002") == []
 
 
-def test_netdoctors_own_losses_never_broadcast() -> None:
-    for loss in ("bce", "mse"):
-        assert found(seen(Net(out=1), ONES.squeeze(1), loss), "MOD002") == []
+def test_a_squared_error_is_judged_by_what_pytorchs_own_would_blow_up() -> None:
+    (finding,) = found(seen(Net(out=1), ONES.squeeze(1), "mse"), "MOD002")
+    assert finding.evidence["result_shape"] == [len(ONES), len(ONES)]
+    for target, loss in ((ONES.squeeze(1), "bce"), (ONES, "mse"), (ONES, "bce")):
+        assert found(seen(Net(out=1), target, loss), "MOD002") == []
 
 
 @pytest.mark.parametrize("training", [True, False])

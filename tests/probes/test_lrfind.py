@@ -343,7 +343,6 @@ def test_wrong_options_are_told_before_any_work(options: dict[str, Any], message
         (network(), [], "empty"),
         (network(), batches(5, 1), "batch norm cannot train on one"),
         (nn.LazyLinear(4), batches(), "lazy"),
-        (network(), [(torch.zeros(4, 16), torch.full((4,), 9))], "refuses the target"),
     ],
 )
 def test_what_cannot_be_trained_is_one_clear_error(
@@ -352,6 +351,13 @@ def test_what_cannot_be_trained_is_one_clear_error(
     with pytest.raises(NetDoctorError, match=message) as caught:
         lrfind(model, data)
     assert caught.value.hint
+
+
+def test_a_refused_target_is_a_finding_and_no_suggestion() -> None:
+    report = lrfind(network(), [(torch.zeros(4, 16), torch.full((4,), 9))])
+    assert [each.code for each in report.findings] == ["DAT004"]
+    assert report.extra["suggestion"] is None
+    assert "refuses the target" in report.extra["suggestion_reason"]
 
 
 class InPlace(nn.Module):
