@@ -11,33 +11,31 @@ Nothing here imports torch before one of the functions is asked for.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from netdoctor.version import __version__
 
 if TYPE_CHECKING:
-    from netdoctor.api import (
-        activations,
-        check_forward,
-        deadneurons,
-        featuremaps,
-        gradflow,
-        layers,
-        lrfind,
-        overfit,
-    )
+    from netdoctor.api.activations import activations, deadneurons, layers
+    from netdoctor.api.check_forward import check_forward
+    from netdoctor.api.featuremaps import featuremaps
+    from netdoctor.api.gradflow import gradflow
+    from netdoctor.api.lrfind import lrfind
+    from netdoctor.api.overfit import overfit
     from netdoctor.report import Finding, Report, Severity
 
-_API = (
-    "activations",
-    "check_forward",
-    "deadneurons",
-    "featuremaps",
-    "gradflow",
-    "layers",
-    "lrfind",
-    "overfit",
-)
+# By function the module that holds it: each command imports no more than its own probe.
+_API = {
+    "activations": "activations",
+    "check_forward": "check_forward",
+    "deadneurons": "activations",
+    "featuremaps": "featuremaps",
+    "gradflow": "gradflow",
+    "layers": "activations",
+    "lrfind": "lrfind",
+    "overfit": "overfit",
+}
 _REPORT = ("Finding", "Report", "Severity")
 
 __all__ = [
@@ -58,9 +56,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _API:
-        from netdoctor import api
-
-        return getattr(api, name)
+        return getattr(import_module(f"netdoctor.api.{_API[name]}"), name)
     if name in _REPORT:
         from netdoctor import report
 

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from netdoctor import api
+import netdoctor
 from netdoctor.cli.run import run
 from netdoctor.inputs.data import open_data
 from netdoctor.inputs.model import load_model
@@ -53,7 +53,7 @@ def test_no_fresh_network_raises_an_alarm_even_if_its_freshness_is_unknown(name:
     torch.manual_seed(0)
     for model in (loaded, loaded.module):  # known to be fresh, and a module that nobody knows
         for source in (data, [batch.args[0] for batch in data]):  # random input, and "real" input
-            report = api.deadneurons(model, source, batches=3)
+            report = netdoctor.deadneurons(model, source, batches=3)
             assert [(each.code, each.subject) for each in report.findings] == []
 
 
@@ -61,7 +61,7 @@ def test_no_fresh_network_raises_an_alarm_even_if_its_freshness_is_unknown(name:
 def test_the_relu_calls_of_known_networks_are_counted(name: str) -> None:
     loaded = load_model(name, device="cpu")
     data = open_data(None, loaded, batches=1, batch_size=1, input_shape="3,96,96")
-    rows = api.deadneurons(loaded, data, batches=1).table("layers").rows
+    rows = netdoctor.deadneurons(loaded, data, batches=1).table("layers").rows
     assert len(rows) == CALLS[name]
     assert len({row["layer"] for row in rows}) == CALLS[name]
     assert {row["kind"] for row in rows} == {"relu"}

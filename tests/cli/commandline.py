@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,9 +39,7 @@ class CommandLine:
         self._patch.setattr("netdoctor.cli.examine.check", lambda request: None)
         self._patch.setattr("netdoctor.cli.examine.open_inputs", lambda *_: (None, None))
         # In the place of the real one, which would import torch.
-        api = SimpleNamespace(deadneurons=examination)
-        self._patch.setitem(sys.modules, "netdoctor.api", api)
-        self._patch.setattr(netdoctor, "api", api, raising=False)
+        self._patch.setattr(netdoctor, "deadneurons", examination, raising=False)
 
     def report(self, report: Report) -> None:
         """Makes `deadneurons` return this report."""

@@ -13,7 +13,7 @@ from hypothesis.strategies import floats
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from netdoctor.api import activations
+from netdoctor.api.activations import activations
 from netdoctor.inputs.batches import as_batch
 from netdoctor.inputs.model import LoadedModel
 from netdoctor.probes.sensitivity import variation
