@@ -17,7 +17,7 @@ from netdoctor.errors import UsageError
 if TYPE_CHECKING:
     from netdoctor.config import Config
     from netdoctor.facts.kernels import KernelFacts
-    from netdoctor.plots.tiles import TiledPicture
+    from netdoctor.plots.tiles import ColourPicture, TiledPicture
 
 _MODEL = {
     **MODEL,
@@ -111,7 +111,7 @@ def _refuse_model_options(request: Request) -> None:
 
 def draw(
     facts: KernelFacts,
-) -> tuple[Iterable[tuple[str, TiledPicture]], Mapping[str, Mapping[str, Any]]]:
+) -> tuple[Iterable[tuple[str, TiledPicture | ColourPicture]], Mapping[str, Mapping[str, Any]]]:
     """A picture a convolution; (K, h, w) kernels with their numbers, (O,) filter norms."""
     from netdoctor.plots.kernels import pictures
 

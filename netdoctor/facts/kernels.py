@@ -32,6 +32,7 @@ class Kernels:
         numbers: (K,) the filter of each.
         low, high: the range of the finite values of all filters.
         channel: the input channel, for `channel`.
+        normed: whether the values are norms over the input channels.
         top: whether the filters were chosen and ordered by their norm.
     """
 
@@ -44,6 +45,7 @@ class Kernels:
     low: float
     high: float
     channel: int = 0
+    normed: bool = False
     top: bool = False
 
 

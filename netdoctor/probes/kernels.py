@@ -50,9 +50,11 @@ def kept_kernels(
     at = min(channel or 0, inputs - 1)
     layout = _layout(inputs, len(size), channel)
     ends = _ends(shown)
+    normed = inputs > 1 and channel is None and layout != "rgb"
     return Kernels(
-        name, kind, shape, layout, shown[numbers], numbers, *ends, channel=at, top=top is not None
-    )
+        name, kind, shape, layout, shown[numbers], numbers, *ends,
+        channel=at, normed=normed, top=top is not None,
+    )  # fmt: skip
 
 
 def _shown_values(weight: Tensor, channel: int | None) -> Tensor:

@@ -175,9 +175,9 @@ def weight_scale(
     """A weight is far larger or smaller than its layer can work with.
 
     Measures: the root mean square of a convolution's, linear or recurrent weight times the root of
-    its fan-in, about 1 to 2 where a layer keeps the scale of its input; above `threshold` or, in a
-    trained network, below `smallest` a finding; from `drawn` where a model's weight looks as drawn at
-    random, and with no common deviation. So is a single value beyond `largest` in a weight,
+    its fan-in, about 1 to 2 where a layer keeps the scale of its input; from `threshold` or, in a
+    trained network, below `smallest` a finding; from `drawn` where a model's weight looks as drawn
+    at random, and with no common deviation. So is a single value beyond `largest` in a weight,
     bias or norm layer, a float16 value beyond the share `half` of the type's largest, and a float16
     weight all of whose values are too small for the type's full precision.
 
