@@ -178,11 +178,11 @@ def _side(maps: Maps, sheet: _Sheet, image: Indices | None) -> Indices:
     if image is not None:
         parts += [text_line("input"), image, blank(10, 1)]
     if sheet.range is not None:
-        ends = [f"{value:.3g}" for value in sheet.range]
+        limits = [f"{value:.3g}" for value in sheet.range]
         says = "one scale for all"
     else:
-        ends, says = ["its minimum", "its maximum"], "each on its own scale"
-    parts += [text_line(says), colour_bar(), ends(*ends), blank(4, 1)]
+        limits, says = ["its minimum", "its maximum"], "each on its own scale"
+    parts += [text_line(says), colour_bar(), ends(*limits), blank(4, 1)]
     if (sheet.levels == FLAT).any():
         parts.append(key(FLAT, "constant map (nothing varies)"))
     if not np.isfinite(maps.values).all() or not np.isfinite(maps.prefix).all():

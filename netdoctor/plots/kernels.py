@@ -151,7 +151,7 @@ def _in_colour(kernels: Kernels, head: Indices) -> ColourPicture:
     """
     largest = max(-kernels.low, kernels.high)
     pixels = colours(kernels.values, largest)
-    cells = square_cells(*pixels.shape[:3], kernels.numbers)
+    cells = square_cells(len(pixels), pixels.shape[1], pixels.shape[2], kernels.numbers)
     lines = [ends(f"{-largest:.3g}", f"{largest:.3g}"), blank(4, 1)]
     lines += [*_range(kernels), *_not_finite(kernels)]
 

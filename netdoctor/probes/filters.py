@@ -41,7 +41,7 @@ def measure_filters(
 
 
 def _norms(filters: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    parts = [part.double().square().sum(1).sqrt() for part in filters.split(_CHUNK)]
+    parts = [part.double().square().sum(1).sqrt() for part in torch.split(filters, _CHUNK)]
     return torch.cat(parts).numpy()
 
 
@@ -55,7 +55,7 @@ def effective_rank(filters: Tensor) -> float:
         return UNKNOWN
     tall = filters if filters.shape[0] == small else filters.t()
     gram = torch.zeros(small, small, dtype=torch.float64)
-    for part in tall.split(1 << 16, dim=1):
+    for part in torch.split(tall, 1 << 16, dim=1):
         wide = part.double()
         gram += wide @ wide.t()
     values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
@@ -79,7 +79,7 @@ def _copies(
     pairs = _close_pairs(unit, of_group)
     if len(pairs):
         cosine = torch.cat([
-            (unit[part[:, 0]] * unit[part[:, 1]]).sum(1) for part in pairs.split(_CHUNK)
+            (unit[part[:, 0]] * unit[part[:, 1]]).sum(1) for part in torch.split(pairs, _CHUNK)
         ])  # fmt: skip
         pairs = pairs[cosine > least]
     return _joined(alive[pairs].tolist())
@@ -87,7 +87,7 @@ def _copies(
 
 def _quantised(filters: Tensor) -> bool:
     some = filters.reshape(-1)[:4096]
-    few = len(some.unique()) <= min(_FEW_VALUES, len(some) // 64)
+    few = len(torch.unique(some)) <= min(_FEW_VALUES, len(some) // 64)
     return few and not bool((filters == filters[:1]).all())
 
 

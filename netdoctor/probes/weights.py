@@ -195,7 +195,7 @@ def _measured(each: Named, detail: Literal["all", "values"]) -> TensorFacts:
         return facts
     values = _Values()
     real = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-    for part in real.cpu().reshape(-1).split(_CHUNK):
+    for part in torch.split(real.cpu().reshape(-1), _CHUNK):
         values.add(part.double())
     facts = dataclasses.replace(facts, **values.read())
     whole = not values.nan and not values.inf
@@ -216,7 +216,7 @@ def _drawn_as(tensor: Tensor) -> str | None:
     flat = tensor.reshape(-1)
     most = MOST if tensor.element_size() > 2 else MOST_COARSE
     if len(flat) > most:
-        flat = flat[torch.linspace(0, len(flat) - 1, most, device="cpu").long().to(flat.device)]
+        flat = flat[torch.arange(most, device=flat.device) * len(flat) // most]
     return random_distribution(flat.cpu().double().numpy())
 
 

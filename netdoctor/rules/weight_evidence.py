@@ -37,8 +37,9 @@ def trained(facts: WeightFacts) -> tuple[bool | None, str]:
         return not facts.fresh, said
     tested = [each for each in judged(facts) if each.initialisation is not None]
     random = sum(bool(each.initialisation) for each in tested)
-    if tested and random >= 0.8 * len(tested):
-        return False, f"{random} of {len(tested)} weights still look as drawn at random"
+    drawn = sum(bool(each.initialisation) and usual_deviation(each) for each in tested)
+    if tested and drawn >= 0.8 * len(tested):
+        return False, f"{drawn} of {len(tested)} weights look as a usual initialisation draws them"
     moved = [each for each in facts.tensors if not each.group and _has_moved(each)]
     if moved:
         return True, f"{moved[0].name} is not what it starts as"
