@@ -216,7 +216,7 @@ def test_trained_networks_raise_no_alarm(one: Healthy) -> None:
     assert alarms(copy.deepcopy(model).half().state_dict()) == []
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")
 def test_a_network_with_quantised_layers_is_quiet() -> None:
     dynamic = torch.ao.quantization.quantize_dynamic(convolutional(), {nn.Linear})
     assert alarms(dynamic) == []
