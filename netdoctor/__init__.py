@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netdoctor.api.check_forward import check_forward
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradflow import gradflow
+    from netdoctor.api.kernels import kernels
     from netdoctor.api.lrfind import lrfind
     from netdoctor.api.overfit import overfit
     from netdoctor.report import Finding, Report, Severity
@@ -32,6 +33,7 @@ _API = {
     "deadneurons": "activations",
     "featuremaps": "featuremaps",
     "gradflow": "gradflow",
+    "kernels": "kernels",
     "layers": "activations",
     "lrfind": "lrfind",
     "overfit": "overfit",
@@ -48,6 +50,7 @@ __all__ = [
     "deadneurons",
     "featuremaps",
     "gradflow",
+    "kernels",
     "layers",
     "lrfind",
     "overfit",
