@@ -10,7 +10,7 @@ import msgspec
 from netdoctor.errors import CheckpointError
 from netdoctor.inputs.groups import group_of
 from netdoctor.inputs.sniff import freshly_written
-from netdoctor.inputs.stored import ITEM_BYTES, StoredFile, StoredTensor, by_place, version_of
+from netdoctor.inputs.stored import ITEM_BYTES, StoredFile, StoredTensor, version_of
 
 _LARGEST_HEADER = 100_000_000
 _MOST_ENTRIES = 1_000_000
@@ -49,7 +49,7 @@ def read_layout(path: Path) -> StoredFile:
     entries = _entries(path, raw)
     tensors = [_tensor(path, name, entry, 8 + length) for name, entry in entries.items()]
     _check_places(path, tensors, 8 + length, size)
-    return StoredFile(path, "safetensors", by_place(tensors), size, versions=(version,))
+    return StoredFile(path, "safetensors", tuple(tensors), size, versions=(version,))
 
 
 def _entries(path: Path, raw: bytes) -> dict[str, _Entry]:

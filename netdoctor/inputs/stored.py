@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 ITEM_BYTES = {
@@ -51,7 +52,7 @@ class StoredFile:
     Attributes:
         path: the file, or the index of the set.
         format: `safetensors`, `torch zip`, `torch legacy`, `sharded`.
-        tensors: in the order of their bytes.
+        tensors: in the order in which the file lists them.
         size: bytes of all its files.
         not_read: what else it holds, as `key (class)`.
         versions: (bytes, time of the last change in ns) of each file when it was opened.
@@ -71,6 +72,8 @@ def version_of(path: Path) -> tuple[Path, int, int]:
     return path, found.st_size, found.st_mtime_ns
 
 
-def by_place(tensors: list[StoredTensor]) -> tuple[StoredTensor, ...]:
-    """The tensors in the order of their bytes, so that a file is read from front to back."""
-    return tuple(sorted(tensors, key=lambda each: (str(each.path), each.offset)))
+def by_place(tensors: Sequence[StoredTensor]) -> list[int]:
+    """The tensors' numbers in the order of their bytes: a file is read from front to back."""
+    return sorted(
+        range(len(tensors)), key=lambda each: (str(tensors[each].path), tensors[each].offset)
+    )

@@ -16,7 +16,7 @@ import numpy as np
 from netdoctor.errors import CheckpointError
 from netdoctor.inputs.inert_reader import HostileCheckpointError
 from netdoctor.inputs.sniff import freshly_written
-from netdoctor.inputs.stored import ITEM_BYTES, StoredFile, StoredTensor, by_place, version_of
+from netdoctor.inputs.stored import ITEM_BYTES, StoredFile, StoredTensor, version_of
 from netdoctor.inputs.stored_content import NamedTensor, opaque_in, tensors_in
 from netdoctor.inputs.torch_pickle import Storage, View, read_pickle
 
@@ -150,7 +150,7 @@ def _stored(
         found = tensors_in(content)
         tensors = [_tensor(path, each, places, swapped) for each in found]
         return StoredFile(
-            path, kind, by_place(tensors), version[1], tuple(opaque_in(content)), (version,)
+            path, kind, tuple(tensors), version[1], tuple(opaque_in(content)), (version,)
         )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from netdoctor.errors import CheckpointError
 from netdoctor.inputs.safetensors_layout import read_layout
 from netdoctor.inputs.sniff import sniff
-from netdoctor.inputs.stored import StoredFile, StoredTensor, by_place
+from netdoctor.inputs.stored import StoredFile, StoredTensor
 from netdoctor.inputs.torch_layout import read_legacy, read_zip
 
 _LARGEST_INDEX_BYTES = 100_000_000
@@ -93,7 +93,7 @@ def _sharded(path: Path) -> StoredFile:
         )
     tensors: list[StoredTensor] = [each for file in shards.values() for each in file.tensors]
     return StoredFile(
-        path, "sharded", by_place(tensors), sum(file.size for file in shards.values()),
+        path, "sharded", tuple(tensors), sum(file.size for file in shards.values()),
         tuple(each for file in shards.values() for each in file.not_read),
         tuple(version for file in shards.values() for version in file.versions),
     )  # fmt: skip
