@@ -16,6 +16,15 @@ from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
 from tests.rules.lrfind_cases import range_test
+from tests.rules.weight_cases import (
+    constant,
+    copies,
+    dead,
+    scaled,
+    trained_weights,
+    untrained,
+    zeros,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -244,6 +253,12 @@ CASES = {
     "WGT001": Cases(
         fires=sick_weight(nan=4, inf=1), quiet=sick_weight(), boundary=sick_weight(inf=1)
     ),
+    "WGT002": Cases(fires=zeros(), quiet=trained_weights(), boundary=zeros()),
+    "WGT003": Cases(fires=constant(), quiet=trained_weights(), boundary=constant()),
+    "WGT004": Cases(fires=dead(5), quiet=dead(1), boundary=dead(2)),
+    "WGT005": Cases(fires=copies(5), quiet=copies(1), boundary=copies(2)),
+    "WGT006": Cases(fires=scaled(1e4), quiet=scaled(3.0), boundary=scaled(100.0)),
+    "WGT008": Cases(fires=untrained(5000), quiet=untrained(999), boundary=untrained(1000)),
     "WGT007": Cases(fires=norm(20), quiet=norm(1), boundary=norm(2)),
     "MOD001": Cases(fires=head(64), quiet=head(63), boundary=head(64)),
     "MOD002": Cases(
