@@ -9,6 +9,7 @@ import typer
 from netdoctor.cli import (
     activations,
     check_forward,
+    check_weights,
     deadneurons,
     env,
     featuremaps,
@@ -62,6 +63,7 @@ for module in (
     lrfind,
     overfit,
     featuremaps,
+    check_weights,
     layers,
     rules,
     env,

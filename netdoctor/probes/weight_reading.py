@@ -39,18 +39,21 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._files.close()
 
-    def chunks(self, tensor: StoredTensor, step: int = 0) -> Iterator[Raw]:
+    def chunks(
+        self, tensor: StoredTensor, step: int = 0, most: int = BUFFER_BYTES
+    ) -> Iterator[Raw]:
         """The bytes of a tensor without gaps, in the order of the file.
 
         Args:
             tensor: what to read.
             step: the length of a chunk is a multiple of it, where it fits into the buffer.
+            most: the longest chunk, in bytes.
 
         Raises:
             CheckpointError: the file ended before the tensor did.
         """
         step = step if 0 < step <= BUFFER_BYTES else 16
-        most = BUFFER_BYTES // step * step
+        most = max(most // step, 1) * step
         if tensor.data is not None:
             held = np.frombuffer(tensor.data, np.uint8)
             yield from (held[start : start + most] for start in range(0, len(held), most))
@@ -83,7 +86,7 @@ class Reader:
             self._path = path
 
     def _fill(self, chunk: Raw, tensor: StoredTensor) -> None:
-        target = memoryview(chunk)
+        target = chunk.data
         while len(target):
             count = self._file.readinto(target)
             if not count:

@@ -132,7 +132,10 @@ def _closer(bits: Bits, form: Format, parts: int) -> Extremes:
     if form.kind == "f":
         low, high = _range(finite, form)[:2] if finite.size else (UNKNOWN, UNKNOWN)
     else:
-        held = [number(each, form) for each in np.flatnonzero(np.bincount(finite, minlength=256))]
+        held = [
+            number(each, form)
+            for each in np.flatnonzero(np.bincount(finite, minlength=256)).tolist()
+        ]
         low, high = (min(held), max(held)) if held else (UNKNOWN, UNKNOWN)
     minus = inf & (bits >> bits.dtype.type(8 * form.bytes - 1) == 1)
     if parts == 2:
@@ -158,7 +161,8 @@ def decoded(bits: Bits, form: Format) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore"):  # casting a signalling NaN
         if form.exponent == 8 and form.bytes == 2:
             return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
-        return bits.view(f"f{form.bytes}").astype(np.float64)
+        numbers: NDArray[np.float64] = bits.view(f"f{form.bytes}").astype(np.float64)
+        return numbers
 
 
 @functools.cache
