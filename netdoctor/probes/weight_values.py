@@ -155,7 +155,8 @@ def number(bits: int, form: Format) -> float:
 def decoded(bits: Bits, form: Format) -> NDArray[np.float64]:
     """The numbers in float64, in the shape of `bits`; NaN and infinities as they are."""
     if form.bytes == 1 and form.kind not in "ui":
-        return _table(form)[bits]
+        found: NDArray[np.float64] = _table(form)[bits]
+        return found
     if form.kind in "ui":
         return (bits.view(f"i{form.bytes}") if form.kind == "i" else bits).astype(np.float64)
     with np.errstate(invalid="ignore"):  # casting a signalling NaN
