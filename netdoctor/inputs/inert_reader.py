@@ -21,8 +21,8 @@ _ATTACKS = {"os", "posix", "nt", "sys", "subprocess", "pty", "runpy", "importlib
 _ATTACKS |= {"ctypes", "shutil", "webbrowser", "pdb", "timeit", "bdb"}
 _BUILTINS = {"builtins", "io", "_io"}
 _ATTACKING_BUILTINS = {"eval", "exec", "compile", "open", "__import__", "input", "breakpoint"}
-_MOST_OPERATIONS = 20_000_000
-_MOST_ELEMENTS_PASSED = 2**29
+_MOST_OPERATIONS = 10_000_000
+_MOST_ELEMENTS_PASSED = 2**28
 _LONGEST_LINE = 2**20
 
 

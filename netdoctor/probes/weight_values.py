@@ -158,11 +158,14 @@ def decoded(bits: Bits, form: Format) -> NDArray[np.float64]:
         found: NDArray[np.float64] = _table(form)[bits]
         return found
     if form.kind in "ui":
-        return (bits.view(f"i{form.bytes}") if form.kind == "i" else bits).astype(np.float64)
+        whole: Bits = bits.view(f"i{form.bytes}") if form.kind == "i" else bits
+        return np.asarray(whole, np.float64)
     with np.errstate(invalid="ignore"):  # casting a signalling NaN
         if form.exponent == 8 and form.bytes == 2:
-            return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
-        numbers: NDArray[np.float64] = bits.view(f"f{form.bytes}").astype(np.float64)
+            wide = (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        else:
+            wide = bits.view(f"f{form.bytes}")
+        numbers: NDArray[np.float64] = wide.astype(np.float64)
         return numbers
 
 
