@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,12 +73,18 @@ class Extremes:
     def merged(self, other: Extremes) -> Extremes:
         """Those of both."""
         return Extremes(
-            float(np.fmin(self.minimum, other.minimum)),
-            float(np.fmax(self.maximum, other.maximum)),
+            _of_known(min, self.minimum, other.minimum),
+            _of_known(max, self.maximum, other.maximum),
             self.nan + other.nan,
             self.inf + other.inf,
             self.negative_inf + other.negative_inf,
         )
+
+
+def _of_known(choose: Callable[[float, float], float], one: float, other: float) -> float:
+    if math.isnan(one) or math.isnan(other):
+        return other if math.isnan(one) else one
+    return choose(one, other)
 
 
 def format_of(dtype: str) -> tuple[Format, int]:
@@ -149,7 +158,11 @@ def number(bits: int, form: Format) -> float:
     """The finite number that these bits stand for."""
     if form.bytes == 1:
         return float(_table(form)[bits])
-    return float(decoded(np.array([bits], f"u{form.bytes}"), form)[0])
+    if form.exponent == 8 and form.bytes == 2:
+        bits, letter, width = bits << 16, "f", 4
+    else:
+        letter, width = {2: "e", 4: "f", 8: "d"}[form.bytes], form.bytes
+    return float(struct.unpack(f"<{letter}", bits.to_bytes(width, "little"))[0])
 
 
 def decoded(bits: Bits, form: Format) -> NDArray[np.float64]:

@@ -408,8 +408,7 @@ def test_flipped_and_lost_bytes_never_end_in_another_exception(
         try:
             api.check_weights(tmp_path / "broken")
             read += 1
-        except NetDoctorError as error:
-            assert error.message
+        except NetDoctorError:
             refused += 1
     assert read
     assert refused
