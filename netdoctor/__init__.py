@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netdoctor.api.check_weights import check_weights
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradflow import gradflow
+    from netdoctor.api.kernels import kernels
     from netdoctor.api.lrfind import lrfind
     from netdoctor.api.overfit import overfit
     from netdoctor.report import Finding, Report, Severity
@@ -34,6 +35,7 @@ _API = {
     "deadneurons": "activations",
     "featuremaps": "featuremaps",
     "gradflow": "gradflow",
+    "kernels": "kernels",
     "layers": "activations",
     "lrfind": "lrfind",
     "overfit": "overfit",
@@ -51,6 +53,7 @@ __all__ = [
     "deadneurons",
     "featuremaps",
     "gradflow",
+    "kernels",
     "layers",
     "lrfind",
     "overfit",

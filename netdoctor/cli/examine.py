@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 _ONLY_SHOWN = {"out", "no_plots", "save_arrays", "format", "quiet"}
 
 
-def examine(request: Request, examination: str, **options: Any) -> Report:
+def examine(
+    request: Request,
+    examination: str,
+    *,
+    opened: Callable[[str, Config], tuple[Any, Data | None]] | None = None,
+    checked: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Report:
     """The report of a function of netdoctor's API on the model and data of a request.
 
     What user code prints meanwhile goes to stderr.
@@ -35,6 +42,8 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
     Args:
         request: what the user asked for.
         examination: the function's name.
+        opened: opens what the function is given; `open_inputs` where it is a model and data.
+        checked: refuses early what `opened` could not open; `check_spec` by default.
         options: passed on to it.
 
     Raises:
@@ -44,11 +53,11 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
     with contextlib.ExitStack() as stack:
         stack.enter_context(stdout_to_stderr())
         stack.enter_context(_arguments_hidden())
-        check(request)
+        check(request) if checked is None else check(request, checked)
         progress = stack.enter_context(progress_bar(request.command, quiet=config.quiet))
         import netdoctor
 
-        loaded, data = open_inputs(request.model, config)
+        loaded, data = (opened or open_inputs)(request.model, config)
         function: Callable[..., Report] = getattr(netdoctor, examination)
         rules = _rule_options(config) if request.command in COMMAND_RULES else {}
         settings = {
@@ -83,7 +92,7 @@ def _arguments_hidden() -> Iterator[None]:
         sys.argv = before
 
 
-def check(request: Request) -> None:
+def check(request: Request, checked: Callable[[str], None] | None = None) -> None:
     """Everything that can be wrong with a request and be told without torch.
 
     Raises:
@@ -95,20 +104,19 @@ def check(request: Request) -> None:
     if request.command in COMMAND_RULES:
         select_rules(request.command, config.select, config.ignore)
     check_out(config)
-    check_spec(request.model)
+    (checked or check_spec)(request.model)
 
 
-def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
-    """The model and the data that the settings name, on the device.
+def open_model(model: str, config: Config) -> LoadedModel:
+    """The model that the settings name, on the device.
 
     A factory's random weights depend on the seed alone.
     """
-    from netdoctor.inputs.data import open_data
     from netdoctor.inputs.loaders import seed_everything
     from netdoctor.inputs.model import load_model
 
     seed_everything(config.seed)
-    loaded = load_model(
+    return load_model(
         model,
         weights=config.weights,
         model_args=config.model_arg,
@@ -118,6 +126,13 @@ def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
         trust_checkpoint=config.trust_checkpoint,
         device=config.device,
     )
+
+
+def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
+    """The model and the data that the settings name, on the device."""
+    from netdoctor.inputs.data import open_data
+
+    loaded = open_model(model, config)
     data = open_data(
         config.data,
         loaded,

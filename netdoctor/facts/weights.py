@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from netdoctor.report import NotExamined
+
 Role = Literal[
     "convolution",
     "linear",
@@ -117,9 +119,11 @@ class WeightFacts:
         fresh: True where the weights are known to be just initialised, False where they are known
             to be trained, None where nobody knows.
         evidence: what `fresh` was told by, as a sentence's part.
+        not_examined: tensors that could not be measured, each with its reason.
     """
 
     source: str
     tensors: tuple[TensorFacts, ...]
     fresh: bool | None = None
     evidence: str = ""
+    not_examined: tuple[NotExamined, ...] = ()

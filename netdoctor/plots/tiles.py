@@ -58,6 +58,17 @@ class TiledPicture:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ColourPicture:
+    """A picture in true colour ready to be written: (H, W, 3) uint8."""
+
+    pixels: NDArray[np.uint8]
+
+    def write(self, file: IO[bytes]) -> None:
+        """Writes it as a PNG."""
+        Image.fromarray(self.pixels).save(file, "PNG", compress_level=1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Cells:
     """How tiles are set out.
 

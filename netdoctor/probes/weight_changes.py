@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 
 from netdoctor.facts.weight_files import ChangeFacts, TensorChange
 from netdoctor.inputs.stored import ITEM_BYTES, StoredFile, StoredTensor, by_place
-from netdoctor.inputs.weight_roles import role_of
 from netdoctor.inputs.wrappers import without_wrappers
+from netdoctor.probes.weight_files import names_by_group, role_of
 from netdoctor.probes.weight_reading import Raw, Reader, check_unchanged, layout_of
 from netdoctor.probes.weight_values import bits_of, decoded, format_of
 
@@ -33,7 +33,7 @@ def compare(
     """
     before = _weights(earlier.tensors)
     now = _weights(file.tensors)
-    names = {each.name for each in file.tensors if not each.group}
+    names = names_by_group(file.tensors)
     changes: dict[str, TensorChange] = {}
     with Reader(progress) as one, Reader(progress) as other:
         for number in by_place(file.tensors):
@@ -54,7 +54,11 @@ def _weights(tensors: Iterable[StoredTensor]) -> Mapping[str, StoredTensor]:
 
 
 def _change(
-    one: Reader, other: Reader, now: StoredTensor, old: StoredTensor | None, names: set[str]
+    one: Reader,
+    other: Reader,
+    now: StoredTensor,
+    old: StoredTensor | None,
+    names: Mapping[str, Collection[str]],
 ) -> TensorChange:
     role = role_of(now, names)
     if old is None:

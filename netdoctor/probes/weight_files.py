@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from netdoctor.facts.weight_files import FileFacts
 from netdoctor.facts.weights import Role, TensorFacts, WeightFacts
 from netdoctor.inputs.stored import ITEM_BYTES, StoredFile, StoredTensor, by_place
-from netdoctor.inputs.weight_roles import role_of
+from netdoctor.probes.initial_values import MOST, MOST_COARSE, random_distribution
 from netdoctor.probes.weight_reading import Reader, check_unchanged, layout_of
-from netdoctor.probes.weight_rows import Sums
+from netdoctor.probes.weight_roles import role_by_name
+from netdoctor.probes.weight_rows import Sample, Sums
 from netdoctor.probes.weight_values import Extremes, bits_of, decoded, extremes, format_of
 
 THOROUGH_BYTES = 2**28
@@ -39,7 +40,7 @@ def measure(
         CheckpointError: the file was written to meanwhile.
     """
     closely = file.size <= THOROUGH_BYTES if thorough is None else thorough
-    names = {(each.group, each.name) for each in file.tensors}
+    names = names_by_group(file.tensors)
     by_number: dict[int, TensorFacts] = {}
     left_out: list[tuple[str, str]] = []
     places: dict[tuple[object, ...], TensorFacts] = {}
@@ -77,14 +78,16 @@ def _place(tensor: StoredTensor) -> tuple[object, ...]:
     return (tensor.path, tensor.offset, tensor.length, tensor.dtype, tensor.shape, *inside)
 
 
-def _renamed(first: TensorFacts, tensor: StoredTensor, names: set[tuple[str, str]]) -> TensorFacts:
+def _renamed(
+    first: TensorFacts, tensor: StoredTensor, names: Mapping[str, Collection[str]]
+) -> TensorFacts:
     tied = first.name if first.group == tensor.group else _labelled(first)
     return dataclasses.replace(
         first,
         name=tensor.name,
         group=tensor.group,
         tied=tied,
-        role=role_of(tensor, _Names(names, tensor.group)),
+        role=role_of(tensor, names),
     )
 
 
@@ -92,20 +95,25 @@ def _labelled(facts: TensorFacts) -> str:
     return f"{facts.group}: {facts.name}" if facts.group else facts.name
 
 
-class _Names(Container[str]):
-    """The names of one group, as role_of looks them up."""
+def names_by_group(tensors: Iterable[StoredTensor]) -> dict[str, set[str]]:
+    """The names of each group, by which the roles of its tensors are told."""
+    names: dict[str, set[str]] = {}
+    for each in tensors:
+        names.setdefault(each.group, set()).add(each.name)
+    return names
 
-    def __init__(self, names: set[tuple[str, str]], group: str) -> None:
-        self._names, self._group = names, group
 
-    def __contains__(self, name: object) -> bool:
-        return (self._group, name) in self._names
+def role_of(tensor: StoredTensor, names: Mapping[str, Collection[str]]) -> Role:
+    """What a tensor is to its layer; integers are weights of nothing that is judged."""
+    role = role_by_name(tensor.name, tensor.shape, names.get(tensor.group, ()))
+    whole = format_of(tensor.dtype)[0].kind in "ui" if not tensor.reason else True
+    return role if not whole or role == "counter" else "other"
 
 
 def _measure(
-    reader: Reader, tensor: StoredTensor, names: set[tuple[str, str]], *, close: bool
+    reader: Reader, tensor: StoredTensor, names: Mapping[str, Collection[str]], *, close: bool
 ) -> TensorFacts:
-    role = role_of(tensor, _Names(names, tensor.group))
+    role = role_of(tensor, names)
     form, parts = format_of(tensor.dtype)
     layout = layout_of(tensor)
     values = math.prod(tensor.shape)
@@ -114,6 +122,9 @@ def _measure(
     rows = role in _WITH_FILTERS and layout != "block" and parts == 1
     rows = rows and 0 < wide <= _CLOSE_CHUNK and form.kind not in "ui"
     sums = Sums((tensor.shape[0], row) if rows else None) if close and parts == 1 else None
+    judged = role in _WITH_FILTERS and form.kind in "fz"
+    most = (MOST if form.bytes > 2 else MOST_COARSE) if judged else 0
+    sample = Sample(values, most) if sums is not None else Sample(values, 0)
     found, total = Extremes(), 0
     chunks = [reader.whole(tensor)] if layout == "gaps" else reader.chunks(tensor, wide)
     for chunk in chunks:
@@ -122,10 +133,16 @@ def _measure(
         found = seen if not total else found.merged(seen)
         total += len(bits)
         if sums is not None:
-            step = _CLOSE_CHUNK // max(wide, form.bytes) * max(row if rows else 1, 1)
+            step = _CLOSE_CHUNK // wide * row if rows else _CLOSE_CHUNK // form.bytes
             for start in range(0, len(bits), step):
-                sums.add(decoded(bits[start : start + step], form))
-    return _facts(tensor, role, values, found, sums)
+                piece = decoded(bits[start : start + step], form)
+                sums.add(piece)
+                sample.add(piece)
+    facts = _facts(tensor, role, values, found, sums)
+    if facts.nan or facts.inf:
+        return dataclasses.replace(facts, filters=None)
+    drawn = random_distribution(sample.values()) if sums is not None and judged else None
+    return dataclasses.replace(facts, initialisation=drawn)
 
 
 def _facts(

@@ -80,6 +80,31 @@ class Sums:
         self._norms.append(norms)
 
 
+class Sample:
+    """Values at even distances of all that come, at most so many.
+
+    Args:
+        count: how many will come.
+        most: how many are kept.
+    """
+
+    def __init__(self, count: int, most: int) -> None:
+        kept = min(count, most)
+        self._wanted = np.arange(kept) * count // max(kept, 1)
+        self._seen = 0
+        self._kept: list[Rows] = [np.empty(0)]
+
+    def add(self, values: Rows) -> None:
+        """Takes the next of them."""
+        first, last = np.searchsorted(self._wanted, (self._seen, self._seen + len(values)))
+        self._kept.append(values[self._wanted[first:last] - self._seen])
+        self._seen += len(values)
+
+    def values(self) -> Rows:
+        """Those that were kept."""
+        return np.concatenate(self._kept)
+
+
 def _alike(norms: Rows, marks: Rows) -> tuple[tuple[int, ...], ...]:
     """Groups of filters whose directions agree in two random projections.
 

@@ -37,8 +37,9 @@ def trained(facts: WeightFacts) -> tuple[bool | None, str]:
         return not facts.fresh, said
     tested = [each for each in judged(facts) if each.initialisation is not None]
     random = sum(bool(each.initialisation) for each in tested)
-    if tested and random >= 0.8 * len(tested):
-        return False, f"{random} of {len(tested)} weights still look as drawn at random"
+    drawn = sum(bool(each.initialisation) and usual_deviation(each) for each in tested)
+    if tested and drawn >= 0.8 * len(tested):
+        return False, f"{drawn} of {len(tested)} weights look as a usual initialisation draws them"
     moved = [each for each in facts.tensors if not each.group and _has_moved(each)]
     if moved:
         return True, f"{moved[0].name} is not what it starts as"
@@ -107,3 +108,19 @@ def gain(tensor: TensorFacts) -> float:
     if not math.isfinite(rms):
         rms = max(-tensor.minimum, tensor.maximum)
     return rms * math.sqrt(fan_in)
+
+
+def usual_deviation(tensor: TensorFacts) -> bool:
+    """Whether its deviation is one that torch's and other common initialisations give its shape."""
+    if not tensor.std > 0:
+        return False
+    fan_in = max(tensor.values // tensor.shape[0], 1)
+    fan_out = max(tensor.values // tensor.shape[1], 1)
+    known = [1 / (3 * fan_in), 1 / fan_in, 2 / fan_in, 1 / fan_out, 2 / fan_out]
+    known += [2 / (fan_in + fan_out), 0.02**2, 0.01**2]
+    if tensor.role == "embedding":
+        known.append(1.0)
+    if tensor.role == "recurrent":
+        known += [1 / (3 * hidden) for hidden in (tensor.shape[0] // gates for gates in (1, 3, 4))]
+    near = max(0.01, 3 / math.sqrt(2 * tensor.values))
+    return any(abs(tensor.std / math.sqrt(each) - 1) < near for each in known if each > 0)

@@ -18,6 +18,7 @@ from netdoctor.rules.weight_evidence import (
     pruned,
     starts_at_zero,
     trained,
+    usual_deviation,
 )
 
 _SCALED = ("bias", "norm weight", "norm bias")
@@ -168,13 +169,15 @@ def weight_scale(
     threshold: float = 100.0,
     smallest: float = 1e-6,
     largest: float = 1e6,
+    drawn: float = 5.0,
     half: float = 0.5,
 ) -> Iterator[Hit | Skip]:
     """A weight is far larger or smaller than its layer can work with.
 
     Measures: the root mean square of a convolution's, linear or recurrent weight times the root of
-    its fan-in, about 1 to 2 where a layer keeps the scale of its input; above `threshold` or, in a
-    trained network, below `smallest` a finding. So is a single value beyond `largest` in a weight,
+    its fan-in, about 1 to 2 where a layer keeps the scale of its input; from `threshold` or, in a
+    trained network, below `smallest` a finding; from `drawn` where a model's weight looks as drawn
+    at random, and with no common deviation. So is a single value beyond `largest` in a weight,
     bias or norm layer, a float16 value beyond the share `half` of the type's largest, and a float16
     weight all of whose values are too small for the type's full precision.
 
@@ -204,6 +207,12 @@ def weight_scale(
             value = top / _HALF[each.dtype][0]
         elif id(each) in weights:
             limit, what, value = _off_scale(each, facts, threshold, smallest, is_trained)
+            if not what and _drawn_too_large(each, facts, drawn):
+                limit, value = drawn, gain(each)
+                what = (
+                    f"drawn at random ({each.initialisation}), it multiplies the scale of its "
+                    f"input by about {value:.3g}"
+                )
         if what:
             yield Hit(
                 each.name,
@@ -212,6 +221,14 @@ def weight_scale(
                 "Load an earlier checkpoint; lower the learning rate, clip gradients, check the "
                 "initialisation.",
             )
+
+
+def _drawn_too_large(tensor: TensorFacts, facts: WeightFacts, drawn: float) -> bool:
+    if not tensor.initialisation or not tensor.kind or tensor.frozen or "lora" in tensor.name:
+        return False
+    known = tensor.kind.startswith(("Conv", "Linear"))
+    large = known and gain(tensor) >= drawn and not before_batch_norm(tensor, facts)
+    return large and not usual_deviation(tensor)
 
 
 def _near_overflow(tensor: TensorFacts, top: float, half: float) -> bool:
@@ -246,8 +263,8 @@ def untrained_weights(facts: WeightFacts, *, threshold: int = 1000) -> Iterator[
     """A weight of a trained network still looks as it was drawn at random.
 
     Measures: whether the values of a weight follow a uniform, normal or truncated normal
-    distribution as closely as random numbers do (Kolmogorov and Smirnov); only weights of
-    `threshold` values or more are told.
+    distribution as closely as random numbers do (Kolmogorov and Smirnov), with the deviation that a
+    common initialisation gives; only weights of `threshold` values or more.
 
     Why: a layer that was not in the checkpoint, or that the optimiser never had, gives noise.
 
@@ -267,15 +284,15 @@ def untrained_weights(facts: WeightFacts, *, threshold: int = 1000) -> Iterator[
     if not tested:
         yield Skip(f"no weight of {threshold} values or more was compared with random numbers")
         return
-    random = [each for each in tested if each.initialisation]
+    is_trained, why = trained(facts)
+    random = [each for each in tested if each.initialisation and usual_deviation(each)]
     if not random:
         return
-    is_trained, why = trained(facts)
-    names = [each.name for each in random]
-    if is_trained is not True and len(random) < 0.8 * len(tested):
-        yield Skip(f"{why}: some weights look random and some do not")
+    if is_trained is None:
+        yield Skip(f"some weights look as drawn at random, but {why}")
         return
-    first = f"{random[0].initialisation}" + (f", as {names[0]}" if is_trained is not True else "")
+    names = [each.name for each in random]
+    first = f"{random[0].initialisation}" + ("" if is_trained else f", as {names[0]}")
     message = f"{len(names)} of {len(tested)} weights look as drawn at random ({first})" + (
         ": never trained, or not loaded" if is_trained else ": the network looks untrained"
     )

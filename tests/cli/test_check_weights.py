@@ -128,6 +128,23 @@ def test_channels_last_weights_have_the_filters_that_they_have(
     assert tensor.filters.norms.tolist() == pytest.approx(expected)
 
 
+def test_rows_longer_than_the_buffer_are_measured(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = {"0.weight": torch.randn(3, 300_001), "other": torch.randn(2, 300_001).double()}
+    state["2.weight"] = torch.randn(700, 1000).bfloat16()
+    save_file(state, tmp_path / "wide.safetensors")
+    report = api.check_weights(tmp_path / "wide.safetensors")
+    for name, tensor in state.items():
+        exact = tensor.double()
+        assert row(report, name)["maximum"] == float(exact.max())
+        assert row(report, name)["mean"] == pytest.approx(float(exact.mean()), abs=1e-12)
+        assert row(report, name)["std"] == pytest.approx(float(exact.std(correction=0)))
+    tensor = next(t for t in report.facts.files[0].weights.tensors if t.name == "2.weight")
+    expected = state["2.weight"].double().norm(dim=1).numpy()
+    assert tensor.filters.norms == pytest.approx(expected)
+    assert tensor.filters.duplicates == ()
+
+
 def test_views_tied_and_copied_tensors_are_told_apart(tmp_path: Path) -> None:
     base = torch.randn(6, 8)
     state = {

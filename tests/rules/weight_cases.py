@@ -66,7 +66,9 @@ def scaled(gain: float) -> WeightFacts:
 
 def untrained(values: int) -> WeightFacts:
     """A head of so many values looks as drawn."""
-    return trained_weights(weight("head.weight", (values, 1), initialisation="uniform within ±0.1"))
+    return trained_weights(
+        weight("head.weight", (values, 1), std=3**-0.5, initialisation="uniform within ±1")
+    )
 
 
 def since(moved: int) -> ChangeFacts:
