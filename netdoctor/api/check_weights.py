@@ -39,7 +39,7 @@ def check_weights(
         paths: files (safetensors, the index of a sharded set, torch.save), or folders of them.
         against: an earlier file; the report then says what became of each tensor.
         thorough: whether to measure filters, zeros and moments of large tensors as well; None for
-            files of up to 256 MiB.
+            files of up to 512 MiB.
         select: only these rules, by code, slug or family.
         ignore: none of these rules.
         thresholds: changed thresholds, by rule code and name.
@@ -230,7 +230,7 @@ def _notes(facts: WeightFileFacts, against: str | Path | None) -> list[str]:
     if brief:
         more = f" and {len(brief) - _LISTED} more" if len(brief) > _LISTED else ""
         notes.append(
-            f"larger than 256 MiB: of {', '.join(brief[:_LISTED])}{more} the filters and moments "
+            f"larger than 512 MiB: of {', '.join(brief[:_LISTED])}{more} the filters and moments "
             "were not measured; --thorough does"
         )
     if facts.refused:

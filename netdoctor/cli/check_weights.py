@@ -35,7 +35,7 @@ Thorough = Annotated[
     bool | None,
     typer.Option(
         "--thorough/--brief", show_default=False, rich_help_panel=_PANEL,
-        help="Filters and moments of large tensors too, or not; by default up to 256 MiB.",
+        help="Filters and moments of large tensors too, or not; by default up to 512 MiB.",
     ),
 ]  # fmt: skip
 

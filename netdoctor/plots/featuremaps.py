@@ -15,6 +15,7 @@ from netdoctor.plots.sheets import (
     blank,
     colour_bar,
     composed,
+    ends,
     key,
     largest_side,
     montage,

@@ -17,7 +17,7 @@ from netdoctor.probes.weight_roles import role_by_name
 from netdoctor.probes.weight_rows import Sample, Sums
 from netdoctor.probes.weight_values import Extremes, bits_of, decoded, extremes, format_of
 
-THOROUGH_BYTES = 2**28
+THOROUGH_BYTES = 2**29
 _SMALL_BYTES = 2**16
 _CLOSE_CHUNK = 2**18
 _WITH_FILTERS = ("convolution", "linear", "embedding", "recurrent")
@@ -33,7 +33,7 @@ def measure(
     Args:
         file: where the tensors lie.
         thorough: whether to measure moments, zeros and filters of large tensors as well; None for
-            files of up to 256 MiB, where it costs no more than a second or two.
+            files of up to 512 MiB, where it costs no more than a second or two.
         progress: told the bytes of each chunk that was read.
 
     Raises:

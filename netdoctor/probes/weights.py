@@ -127,14 +127,12 @@ def _of_model(model: nn.Module) -> Iterator[Named]:
     modules = dict(model.named_modules(remove_duplicate=False))
     following = _followed_by_norm(model)
     rescaled = any(isinstance(each, _RESCALING) for each in modules.values())
-    state = (
-        (False, model.named_parameters(remove_duplicate=False)),
-        (True, model.named_buffers(remove_duplicate=False)),
-    )
-    for buffer, named in state:
-        for name, tensor in named:
-            owner = modules.get(name.rpartition(".")[0], model)
-            follows = True if id(owner) in following else None if rescaled else False
+    for path, owner in modules.items():
+        follows = True if id(owner) in following else None if rescaled else False
+        own = [(False, *each) for each in owner.named_parameters(recurse=False)]
+        own += [(True, *each) for each in owner.named_buffers(recurse=False)]
+        for buffer, last, tensor in own:
+            name = f"{path}.{last}" if path else last
             role = _role(name, tensor, owner, buffer)
             yield Named(name, tensor, role, owner, buffer, follows)
 

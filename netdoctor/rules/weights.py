@@ -75,13 +75,10 @@ def _never_opened(
     bias = _bias_of(tensor, facts)
     if bias is not None and not bias.all_zero:
         return False  # a bias moves with its weight
-    if starts_at_zero(tensor):
-        like = [each for each in weights if starts_at_zero(each)]
-    else:
-        like = kin(tensor, weights)
-        if not like:
-            return facts.fresh is None and tensor is weights[-1]
-    return all(each in zero for each in like)
+    like = kin(tensor, weights)
+    if not like and not starts_at_zero(tensor):
+        return facts.fresh is None and tensor is weights[-1]
+    return all(any(each is one for one in zero) for each in like)
 
 
 def _bias_of(tensor: TensorFacts, facts: WeightFacts) -> TensorFacts | None:
