@@ -19,6 +19,7 @@ from netdoctor.version import __version__
 if TYPE_CHECKING:
     from netdoctor.api.activations import activations, deadneurons, layers
     from netdoctor.api.check_forward import check_forward
+    from netdoctor.api.check_weights import check_weights
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradflow import gradflow
     from netdoctor.api.kernels import kernels
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _API = {
     "activations": "activations",
     "check_forward": "check_forward",
+    "check_weights": "check_weights",
     "deadneurons": "activations",
     "featuremaps": "featuremaps",
     "gradflow": "gradflow",
@@ -47,6 +49,7 @@ __all__ = [
     "__version__",
     "activations",
     "check_forward",
+    "check_weights",
     "deadneurons",
     "featuremaps",
     "gradflow",

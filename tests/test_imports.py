@@ -81,6 +81,7 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["gradflow", "--help"],
         ["lrfind", "--help"],
         ["layers", "--help"],
+        ["check-weights", "--help"],
         ["rules"],
         ["rule", "ACT001", "--format", "json"],
         ["config"],
@@ -90,6 +91,8 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["deadneurons", "resnet18", "--set", "ACT001.nothing=1"],
         ["deadneurons", "resnet18", "--config", "nowhere.yaml"],
         ["deadneurons", "resnt18"],
+        ["check-weights", "nowhere.safetensors"],
+        ["check-weights", "sample_models/weights"],
     ],
 )
 def test_what_needs_no_model_does_not_import_torch(arguments: list[str]) -> None:

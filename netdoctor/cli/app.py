@@ -9,6 +9,7 @@ import typer
 from netdoctor.cli import (
     activations,
     check_forward,
+    check_weights,
     deadneurons,
     env,
     featuremaps,
@@ -63,6 +64,7 @@ for module in (
     lrfind,
     overfit,
     featuremaps,
+    check_weights,
     kernels,
     layers,
     rules,

@@ -17,6 +17,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "lrfind": ("LRF", "DAT004", "DAT010"),
     "overfit": ("MOD005", "DAT004", "DAT010"),
     "kernels": ("WGT",),
+    "check-weights": ("WGT",),
 }
 # fmt: on
 
@@ -35,6 +36,7 @@ def catalogue() -> dict[str, Rule]:
         signals,
         state,
         targets,
+        weight_changes,
         weights,
         wiring,
     )

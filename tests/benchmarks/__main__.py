@@ -21,7 +21,7 @@ from tests.benchmarks.timing import ROOT
 PARTS = (
     "startup", "statistics_time", "statistics_memory", "feature_maps", "kernels", "forward_time",
     "backward",
-    "gradflow", "lrfind_speed", "lrfind_quality",
+    "gradflow", "lrfind_speed", "lrfind_quality", "check_weights",
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from tests.rules.weight_cases import (
     copies,
     dead,
     scaled,
+    since,
     trained_weights,
     untrained,
     zeros,
@@ -259,6 +260,7 @@ CASES = {
     "WGT005": Cases(fires=copies(5), quiet=copies(1), boundary=copies(2)),
     "WGT006": Cases(fires=scaled(1e4), quiet=scaled(3.0), boundary=scaled(100.0)),
     "WGT008": Cases(fires=untrained(5000), quiet=untrained(999), boundary=untrained(1000)),
+    "WGT009": Cases(fires=since(moved=9), quiet=since(moved=1), boundary=since(moved=5)),
     "WGT007": Cases(fires=norm(20), quiet=norm(1), boundary=norm(2)),
     "MOD001": Cases(fires=head(64), quiet=head(63), boundary=head(64)),
     "MOD002": Cases(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from netdoctor.facts.weight_files import ChangeFacts, TensorChange
 from netdoctor.facts.weights import FilterFacts, TensorFacts, WeightFacts
 
 
@@ -68,3 +69,14 @@ def untrained(values: int) -> WeightFacts:
     return trained_weights(
         weight("head.weight", (values, 1), std=3**-0.5, initialisation="uniform within ±1")
     )
+
+
+def since(moved: int) -> ChangeFacts:
+    """Ten weights, of which so many have changed since an earlier file."""
+    tensors = [
+        TensorChange(
+            f"layers.{number}.weight", "linear", "changed" if number < moved else "identical"
+        )
+        for number in range(10)
+    ]
+    return ChangeFacts("after.safetensors", "before.safetensors", tuple(tensors))
