@@ -21,6 +21,7 @@ _CONTACT = 240  # of one of many
 _ACROSS = 4
 _EMPTY = 236  # grey of a panel without a map
 _LONGEST_LINE = 110
+_ENDINGS = frozenset("jpg jpeg png ppm bmp pgm tif tiff webp".split())
 
 
 def pictures(facts: GradCamFacts, *, alpha: float = 0.6) -> Iterator[tuple[str, ColourPicture]]:
@@ -33,7 +34,7 @@ def pictures(facts: GradCamFacts, *, alpha: float = 0.6) -> Iterator[tuple[str, 
     digits = len(str(len(facts.images) - 1))
     for number, each in enumerate(facts.images):
         place = f"{number:0{digits}d}-" if len(facts.images) > 1 else ""
-        yield f"gradcam-{place}{_file(each)}", picture(each, facts, alpha)
+        yield f"gradcam-{place}{_without_ending(_file(each))}", picture(each, facts, alpha)
 
 
 def picture(each: Explained, facts: GradCamFacts, alpha: float) -> ColourPicture:
@@ -152,6 +153,12 @@ def _place(layer: Layer) -> str:
 def _file(each: Explained) -> str:
     """The input's name without folders."""
     return each.input.name.replace("\\", "/").rstrip("/").rpartition("/")[2] or "image"
+
+
+def _without_ending(name: str) -> str:
+    """`photo` of `photo.jpg`; what is no image's ending stays."""
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and stem and ending.lower() in _ENDINGS else name
 
 
 def _share(score: float) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from netdoctor.errors import ModelError
 from netdoctor.facts.gradcam import Layer
@@ -30,10 +31,13 @@ _GRADIENT_FREE = "--method eigencam needs no gradient; or choose a --layer behin
 
 @dataclasses.dataclass(slots=True)
 class Tap:
-    """What a pass has shown of one layer: its output, and the zeros that were added to it."""
+    """What a pass has shown of one layer: its output, and for what its gradient is taken.
+
+    That is the zeros that were added to it; where the graph had begun before, its place there.
+    """
 
     activation: Tensor
-    zeros: Tensor | None = None
+    begin: Tensor | GradientEdge | None = None
 
 
 class Passes:
@@ -75,11 +79,13 @@ class Passes:
         tap = self.taps.get(site)  # there already when a checkpointed part runs again
         if tap is None:
             tap = self.taps[site] = Tap(output.detach().clone())
-            if self.with_graph:
-                tap.zeros = torch.zeros_like(tap.activation, requires_grad=True)
-        if tap.zeros is not None:
+            if self.with_graph and output.requires_grad:  # behind another layer
+                tap.begin = get_gradient_edge(output)
+            elif self.with_graph:
+                tap.begin = torch.zeros_like(tap.activation, requires_grad=True)
+        if isinstance(tap.begin, Tensor):
             with torch.enable_grad():
-                output.add_(tap.zeros)
+                output.add_(tap.begin)
 
     def run(self, batch: Batch, wanted: Iterable[Site], *, graph: bool) -> Any:
         """What the model returns; `taps` then holds what was seen of the wanted calls."""
@@ -101,13 +107,13 @@ class Passes:
 
         `again` keeps the graph, for the gradients of another scalar.
         """
-        zeros = [
-            tap.zeros for site in sites if (tap := self.taps.get(site)) and tap.zeros is not None
+        begins = [
+            tap.begin for site in sites if (tap := self.taps.get(site)) and tap.begin is not None
         ]
-        if not value.requires_grad or len(zeros) < len(sites):
+        if not value.requires_grad or len(begins) < len(sites):
             return [None] * len(sites)
         try:
-            return list(torch.autograd.grad(value, zeros, allow_unused=True, retain_graph=again))
+            return list(torch.autograd.grad(value, begins, allow_unused=True, retain_graph=again))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
