@@ -21,7 +21,7 @@ _CONTACT = 240  # of one of many
 _ACROSS = 4
 _EMPTY = 236  # grey of a panel without a map
 _LONGEST_LINE = 110
-_ENDINGS = frozenset("jpg jpeg png ppm bmp pgm tif tiff webp".split())
+_ENDINGS = frozenset(["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp"])
 
 
 def pictures(facts: GradCamFacts, *, alpha: float = 0.6) -> Iterator[tuple[str, ColourPicture]]:

@@ -307,8 +307,9 @@ def test_several_layers_give_several_maps_in_call_order() -> None:
     assert arrays["heatmap"].shape == (3, 4, 6)
     assert arrays["heatmap.first#1"].shape == (3, 8, 12)
     assert arrays["target"].tolist() == [each.target.index for each in facts.images]
-    alone = explained(Net(), layer="first").arrays()["heatmap"]
-    np.testing.assert_allclose(arrays["heatmap.first#1"], alone, atol=1e-6)
+    for layer, key in (("first", "heatmap.first#1"), ("second", "heatmap")):
+        alone = explained(Net(), layer=layer).arrays()["heatmap"]
+        np.testing.assert_allclose(arrays[key], alone, atol=1e-6)
 
 
 @pytest.mark.parametrize(
