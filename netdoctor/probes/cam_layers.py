@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from netdoctor.errors import NothingExaminedError, UsageError
 from netdoctor.facts.gradcam import HeadKind, Layer
 from netdoctor.facts.site import Site
-from netdoctor.probes.stages import Seen, selected
+from netdoctor.probes.stages import Seen, selected, stage_ends
 
 _MOST_TESTED = 24
 _ASPECT = 2.0
@@ -39,7 +39,8 @@ def default_layer(
     if last.layout is not None and last.layout.kind == "tokens":
         return _last_tokens(maps, last, reaching)
     if head == "segmentation":
-        return _encoder_end(maps)
+        ends = set(stage_ends(calls))
+        return _encoder_end([each for each in maps if each.site in ends] or maps)
     return _layer(last, "the last with a map of more than 1×1")
 
 
@@ -129,7 +130,7 @@ def _last_tokens(maps: Sequence[Seen], last: Seen, reaching: Reaching) -> Layer:
 
 
 def _encoder_end(maps: Sequence[Seen]) -> Layer:
-    """The widest call of the coarsest map."""
+    """The widest of the coarsest among the last calls of each stage."""
     coarsest = min(_cells(each) for each in maps)
     coarse = [each for each in maps if _cells(each) == coarsest]
     width = max(_width(each) for each in coarse)

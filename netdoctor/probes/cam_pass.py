@@ -107,7 +107,7 @@ class Passes:
 
         `again` keeps the graph, for the gradients of another scalar.
         """
-        begins = [
+        begins: list[Any] = [
             tap.begin for site in sites if (tap := self.taps.get(site)) and tap.begin is not None
         ]
         if not value.requires_grad or len(begins) < len(sites):
