@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netdoctor.api.check_forward import check_forward
     from netdoctor.api.check_weights import check_weights
     from netdoctor.api.featuremaps import featuremaps
+    from netdoctor.api.gradcam import gradcam
     from netdoctor.api.gradflow import gradflow
     from netdoctor.api.kernels import kernels
     from netdoctor.api.lrfind import lrfind
@@ -34,6 +35,7 @@ _API = {
     "check_weights": "check_weights",
     "deadneurons": "activations",
     "featuremaps": "featuremaps",
+    "gradcam": "gradcam",
     "gradflow": "gradflow",
     "kernels": "kernels",
     "layers": "activations",
@@ -52,6 +54,7 @@ __all__ = [
     "check_weights",
     "deadneurons",
     "featuremaps",
+    "gradcam",
     "gradflow",
     "kernels",
     "layers",

@@ -68,7 +68,7 @@ def examine(
             "progress": progress,
         }
         taken = _taken(function, settings)
-        report = function(loaded, data, **taken, **rules, **options)
+        report = function(loaded, data, **{**taken, **rules, **options})
     return report.replace(settings={**report.settings, **_to_repeat(request.settings), **options})
 
 

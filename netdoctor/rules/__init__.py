@@ -13,6 +13,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "check-forward": (
         "NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT001", "WGT007", "DAT004", "DAT010",
     ),
+    "gradcam": ("CAM",),
     "gradflow": ("GRD", "MOD001", "MOD002", "DAT004", "DAT010"),
     "lrfind": ("LRF", "DAT004", "DAT010"),
     "overfit": ("MOD005", "DAT004", "DAT010"),
@@ -26,6 +27,7 @@ def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in order."""
     from netdoctor.rules import (  # noqa: F401  registering is their effect
         activations,
+        explain,
         filters,
         gradient_states,
         gradients,
