@@ -27,6 +27,7 @@ from netdoctor.plots.tiles import (
     ColourPicture,
     Indices,
     TiledPicture,
+    grey_palette,
     levels_of,
     palette,
     shrunk,
@@ -65,7 +66,7 @@ def picture(kernels: Kernels) -> TiledPicture | ColourPicture:
     else:
         levels = _levels(kernels, low, high)
         tiles = tiled(levels, kernels.numbers, _cells(kernels, levels))
-    return TiledPicture(composed(head, _side(kernels, low, high), tiles), palette())
+    return TiledPicture(composed(head, _side(kernels, low, high), tiles), grey_palette())
 
 
 def scale(kernels: Kernels) -> tuple[float, float]:

@@ -43,6 +43,14 @@ def palette() -> NDArray[np.uint8]:
     return colours
 
 
+@lru_cache(maxsize=1)
+def grey_palette() -> NDArray[np.uint8]:
+    """The same with the levels from black to a white that the background is not."""
+    colours = palette().copy()
+    colours[:LEVELS] = np.linspace(0, 240, LEVELS).round()[:, None]
+    return colours
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class TiledPicture:
     """A picture ready to be written: (H, W) palette indices and the (256, 3) palette."""

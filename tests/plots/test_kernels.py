@@ -13,7 +13,7 @@ from torch import nn
 import netdoctor
 from netdoctor.facts.kernels import KernelFacts, Kernels
 from netdoctor.plots.kernels import colours, picture, pictures, scale
-from netdoctor.plots.tiles import LEVELS, NOT_FINITE, palette
+from netdoctor.plots.tiles import LEVELS, NOT_FINITE, grey_palette, palette
 
 
 def kept(layer: nn.Module, **options: int) -> Kernels:
@@ -83,7 +83,7 @@ def test_every_kind_is_drawn_with_its_largest_value_brightest(
     found = kept(layer)
     assert found.layout == layout
     assert found.high == 2.0
-    assert shares(drawn(found), palette()[LEVELS - 1]) > 50
+    assert shares(drawn(found), grey_palette()[LEVELS - 1]) > 50
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
