@@ -15,6 +15,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     ),
     "gradflow": ("GRD", "MOD001", "MOD002", "DAT004", "DAT010"),
     "lrfind": ("LRF", "DAT004", "DAT010"),
+    "gradcam": ("CAM",),
     "overfit": ("MOD005", "DAT004", "DAT010"),
 }
 # fmt: on
@@ -30,6 +31,7 @@ def catalogue() -> dict[str, Rule]:
         learning,
         learning_rate,
         numerics,
+        sanity,
         signals,
         state,
         targets,
