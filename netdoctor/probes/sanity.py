@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -155,8 +156,8 @@ def _randomise(module: nn.Module, seen: set[int], generator: torch.Generator) ->
 
 def _drawn(name: str, tensor: Tensor, generator: torch.Generator) -> Tensor:
     values = torch.randn(tensor.shape, generator=generator)
-    if tensor.ndim > 1 and tensor[0].numel() > 1:
-        return values * (2 / tensor[0].numel()) ** 0.5
+    if tensor.ndim > 1 and tensor[0].numel() > 1 and "weight" in name:
+        return values * math.sqrt(2 / tensor[0].numel())
     if "bias" in name:
         return torch.zeros(tensor.shape)
     wide = tensor.float()
