@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netdoctor.api.activations import activations, deadneurons, layers
     from netdoctor.api.check_forward import check_forward
     from netdoctor.api.featuremaps import featuremaps
+    from netdoctor.api.gradcam import gradcam
     from netdoctor.api.gradflow import gradflow
     from netdoctor.api.lrfind import lrfind
     from netdoctor.api.overfit import overfit
@@ -31,6 +32,7 @@ _API = {
     "check_forward": "check_forward",
     "deadneurons": "activations",
     "featuremaps": "featuremaps",
+    "gradcam": "gradcam",
     "gradflow": "gradflow",
     "layers": "activations",
     "lrfind": "lrfind",
@@ -47,6 +49,7 @@ __all__ = [
     "check_forward",
     "deadneurons",
     "featuremaps",
+    "gradcam",
     "gradflow",
     "layers",
     "lrfind",

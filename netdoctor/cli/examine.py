@@ -59,7 +59,7 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
             "progress": progress,
         }
         taken = _taken(function, settings)
-        report = function(loaded, data, **taken, **rules, **options)
+        report = function(loaded, data, **{**taken, **rules, **options})
     return report.replace(settings={**report.settings, **_to_repeat(request.settings), **options})
 
 

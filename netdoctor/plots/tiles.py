@@ -58,6 +58,17 @@ class TiledPicture:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ColourPicture:
+    """A picture ready to be written: (H, W, 3) uint8."""
+
+    pixels: NDArray[np.uint8]
+
+    def write(self, file: IO[bytes]) -> None:
+        """Writes it as a PNG in full colour."""
+        Image.fromarray(self.pixels).save(file, "PNG", compress_level=3)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Cells:
     """How tiles are set out.
 

@@ -25,6 +25,7 @@ def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in order."""
     from netdoctor.rules import (  # noqa: F401  registering is their effect
         activations,
+        explain,
         gradient_states,
         gradients,
         head,
