@@ -12,6 +12,7 @@ from netdoctor.api.common import (
     Progress,
     Thresholds,
     data_notes,
+    freshness,
     loaded_from,
     nothing_measured,
 )
@@ -23,6 +24,8 @@ from netdoctor.inputs.data import Data, data_from
 from netdoctor.inputs.model import LoadedModel
 from netdoctor.probes import cam_layers
 from netdoctor.probes import gradcam as probe
+from netdoctor.probes.cam_maps import Plan
+from netdoctor.probes.cam_reach import reaching
 from netdoctor.probes.cam_targets import Head, head_of, wish_of
 from netdoctor.probes.scouting import Scouted, scouted
 from netdoctor.report import Report
@@ -95,8 +98,8 @@ def gradcam(
     asked = [*([layer] if isinstance(layer, str) else layer), *layers]
     chosen, layer_notes = _layers(asked, loaded, seen, head)
     facts = probe.measure(
-        loaded.module, source, probe.Plan(head, chosen, cast(Method, method), wish, known),
-        images=images, batch_size=batch_size, seed=seed,
+        loaded.module, source, Plan(head, chosen, cast(Method, method), wish, known),
+        images=images, batch_size=batch_size, seed=seed, fresh=_untrained(loaded),
         progress=None if progress is None else lambda done: progress(done, images or done),
     )  # fmt: skip
     judgement = judge(facts, rules, thresholds)
@@ -118,6 +121,19 @@ def gradcam(
             "target": target, "layer": [str(each.site) for each in chosen],
         },
     )  # fmt: skip
+
+
+def _untrained(loaded: LoadedModel) -> bool | None:
+    """Whether the weights are untrained: as loaded, else by norms that never saw a batch."""
+    known = freshness(loaded)
+    counts = [
+        each.num_batches_tracked
+        for each in loaded.module.modules()
+        if isinstance(each, nn.modules.batchnorm._BatchNorm)
+    ]
+    if known is None and counts:
+        return all(each is not None and not bool(each.any()) for each in counts) or None
+    return known
 
 
 def _source(data: Any, loaded: LoadedModel, images: int | None, seed: int) -> Data:
@@ -162,7 +178,7 @@ def _layers(
     names: Sequence[str], loaded: LoadedModel, seen: Scouted, head: Head
 ) -> tuple[list[Layer], list[str]]:
     if not names:
-        reach = probe.reaching(loaded.module, seen, head)
+        reach = reaching(loaded.module, seen, head)
         return [cam_layers.default_layer(seen.calls, seen.scene.image, head.kind, reach)], []
     return cam_layers.named_layers(
         names,

@@ -1,4 +1,4 @@
-"""Heat maps: for each image what was predicted, what was explained, and where the network looked."""
+"""Heat maps: what was predicted for each image, what was explained, where the network looked."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ Method = Literal[
 ]
 TargetKind = Literal["predicted", "chosen", "positive", "negative"]
 HeadKind = Literal["classes", "one logit", "segmentation"]
+Blank = Literal["", "not finite", "no output", "no gradient", "no evidence", "uniform"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,12 +71,14 @@ class HeatMap:
         site: the call.
         values: (H, W) float32 at the layer's size: not normalised, negative sums set to 0.
         blank: why there is nothing to see; empty where there is.
+        reason: the same in words.
         lowest, highest: of the weighted sums before negative ones were set to 0.
     """
 
     site: Site
     values: Array
-    blank: str
+    blank: Blank
+    reason: str
     lowest: float
     highest: float
 
@@ -118,6 +121,7 @@ class GradCamFacts:
         head: what the output is.
         classes: how many there are.
         synthetic: whether the input was random.
+        fresh: whether the weights are untrained; None when that is not known.
         device, seed: of the run.
     """
 
@@ -127,6 +131,7 @@ class GradCamFacts:
     head: HeadKind
     classes: int
     synthetic: bool
+    fresh: bool | None
     device: str
     seed: int
 

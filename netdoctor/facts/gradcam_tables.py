@@ -94,6 +94,7 @@ def _map_rows(each: Explained) -> list[dict[str, Any]]:
                 "highest_sum": heat.highest,
                 "peak": None if heat.blank else list(peak),
                 "blank": heat.blank,
+                "reason": heat.reason,
             }
         )
     return rows

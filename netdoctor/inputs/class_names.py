@@ -31,9 +31,10 @@ def imagenet_names() -> tuple[str, ...]:
     if not file.is_file():
         return ()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id == "_IMAGENET_CATEGORIES":
-                return tuple(map(str, ast.literal_eval(node.value)))
+        names = node.targets if isinstance(node, ast.Assign) else ()
+        if any(isinstance(each, ast.Name) and each.id == "_IMAGENET_CATEGORIES" for each in names):
+            assert isinstance(node, ast.Assign)
+            return tuple(map(str, ast.literal_eval(node.value)))
     return ()
 
 
@@ -53,7 +54,9 @@ def read_names(file: Path) -> tuple[str, ...]:
         message = f"--class-names {file}: there is no such file"
         raise UsageError(message, hint=near_paths(file) or _FORMS) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--class-names {file}: it cannot be read: {error}", hint=_FORMS) from error
+        raise UsageError(
+            f"--class-names {file}: it cannot be read: {error}", hint=_FORMS
+        ) from error
     names = _listed(_parsed(file, text))
     if not names:
         raise UsageError(f"--class-names {file}: there are no names in it", hint=_FORMS)
@@ -82,7 +85,9 @@ def index_of(name: str, names: Sequence[str]) -> int:
     near = list(dict.fromkeys([*close, *parts]))[:4]
     raise UsageError(
         f"--target {name}: no class has that name",
-        hint=f"Did you mean {' or '.join(near)}?" if near else f"An index from 0 to "
+        hint=f"Did you mean {' or '.join(near)}?"
+        if near
+        else f"An index from 0 to "
         f"{len(names) - 1} does it too; the first names are {', '.join(names[:5])}.",
     )
 

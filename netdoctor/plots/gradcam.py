@@ -33,7 +33,7 @@ def pictures(facts: GradCamFacts, *, alpha: float = 0.6) -> Iterator[tuple[str, 
     digits = len(str(len(facts.images) - 1))
     for number, each in enumerate(facts.images):
         place = f"{number:0{digits}d}-" if len(facts.images) > 1 else ""
-        yield f"gradcam-{place}{each.input.name}", picture(each, facts, alpha)
+        yield f"gradcam-{place}{_file(each)}", picture(each, facts, alpha)
 
 
 def picture(each: Explained, facts: GradCamFacts, alpha: float) -> ColourPicture:
@@ -50,7 +50,7 @@ def picture(each: Explained, facts: GradCamFacts, alpha: float) -> ColourPicture
         method += f", mean over {target.pixels} pixels"
     if len(facts.layers) == 1:
         method += f", at {_place(facts.layers[0])}"
-    head.append(_text(f"{method}   ({each.input.name})", 13))
+    head.append(_text(f"{method}   ({_file(each)})", 13))
     rows = _one_layer(each, alpha) if len(each.maps) == 1 else _contact(each, facts.layers, alpha)
     return ColourPicture(_framed(_stacked([*head, _blank(8, 1), *rows])))
 
@@ -92,10 +92,7 @@ def _shown(each: Explained, least: int, most: int) -> Pixels:
     if pixels is not None:
         height, width = pixels.shape[:2]
     longest = max(height, width)
-    if longest < least:
-        zoom = least / longest
-    else:
-        zoom = min(most / longest, 1.0)
+    zoom = least / longest if longest < least else min(most / longest, 1.0)
     size = max(round(height * zoom), 8), max(round(width * zoom), 8)
     if pixels is None:
         return np.full((*size, 3), _EMPTY, np.uint8)
@@ -105,23 +102,25 @@ def _shown(each: Explained, least: int, most: int) -> Pixels:
 
 def _coloured(scaled: NDArray[Any]) -> Pixels:
     """A map in [0, 1] in the colours of the scale."""
-    return palette()[np.clip(scaled * LEVELS, 0, LEVELS - 1).astype(np.uint8)]
+    coloured: Pixels = palette()[np.clip(scaled * LEVELS, 0, LEVELS - 1).astype(np.uint8)]
+    return coloured
 
 
 def _laid_over(image: Pixels, scaled: NDArray[Any], alpha: float) -> Pixels:
     """The colours over the image without its own, the more opaque the larger the map is."""
     grey = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     grey = np.repeat((24 + grey * 0.88)[..., None], 3, 2)
-    share = (alpha * (0.25 + 0.75 * scaled))[..., None]
+    share = (alpha * np.sqrt(scaled))[..., None]
     mixed = grey * (1 - share) + _coloured(scaled).astype(np.float32) * share
-    return mixed.round().clip(0, 255).astype(np.uint8)
+    rounded: Pixels = mixed.round().clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def _nothing(heat: HeatMap, size: tuple[int, int]) -> Pixels:
     """A grey panel that says why there is no map."""
     panel = np.full((*size, 3), _EMPTY, np.uint8)
     y = 10
-    for line in _wrapped(heat.blank, max(size[1] // 7, 12)):
+    for line in _wrapped(heat.reason, max(size[1] // 7, 12)):
         drawn = _text(line, 13)[: max(size[0] - y, 0), : size[1] - 16]
         if not drawn.size:
             break
@@ -148,6 +147,11 @@ def _titled(title: str, panel: Pixels, most: int = 0) -> Pixels:
 
 def _place(layer: Layer) -> str:
     return f"{layer.site} ({'x'.join(map(str, layer.layout.grid))})"
+
+
+def _file(each: Explained) -> str:
+    """The input's name without folders."""
+    return each.input.name.replace("\\", "/").rstrip("/").rpartition("/")[2] or "image"
 
 
 def _share(score: float) -> str:

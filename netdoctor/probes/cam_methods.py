@@ -71,7 +71,8 @@ def scorecam(
     """
     size = image.shape[-2:]
     found = []
-    for part in activation.split(chunk):
+    for at in range(0, len(activation), chunk):
+        part = activation[at : at + chunk]
         masks = interpolate(part[:, None], size=size, mode="bilinear", align_corners=True)
         low, high = masks.amin((-2, -1), keepdim=True), masks.amax((-2, -1), keepdim=True)
         masks = (masks - low) / (high - low + 1e-8)
@@ -80,7 +81,9 @@ def scorecam(
     return (weights[:, None, None] * activation).sum(0)
 
 
-def ablationcam(activation: Tensor, ablated: Callable[[list[int]], Tensor], before: float, chunk: int) -> Tensor:
+def ablationcam(
+    activation: Tensor, ablated: Callable[[list[int]], Tensor], before: float, chunk: int
+) -> Tensor:
     """Channels weighted by the share that the score loses without each (Desai 2020, eq. 3).
 
     A channel is set to 0, as in the paper; pytorch-grad-cam does so only where the layer's

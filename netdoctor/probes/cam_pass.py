@@ -42,7 +42,7 @@ class Passes:
         self.wanted: frozenset[Site] = frozenset()
         self.with_graph = False
         self.taps: dict[Site, Tap] = {}
-        self.change: Callable[[Site, Tensor], None] | None = None
+        self.change: Callable[[Tensor], None] | None = None
         self.followed: frozenset[Site] = frozenset()
         self.given: Tensor | None = None
 
@@ -58,7 +58,7 @@ class Passes:
             return
         output = call.output
         if self.change is not None:
-            self.change(call.site, output)
+            self.change(output)
             return
         tap = Tap(output.detach().clone())
         self.taps[call.site] = tap
@@ -74,20 +74,25 @@ class Passes:
         with torch.set_grad_enabled(graph):
             return batch.call(self.model)
 
-    def run_changed(
-        self, batch: Batch, site: Site, change: Callable[[Site, Tensor], None]
-    ) -> Any:
+    def run_changed(self, batch: Batch, site: Site, change: Callable[[Tensor], None]) -> Any:
         """What the model returns when one call's output is changed in place."""
         self.wanted, self.with_graph, self.change = frozenset([site]), False, change
         with torch.no_grad():
             return batch.call(self.model)
 
-    def gradients(self, value: Tensor, sites: Sequence[Site]) -> list[Tensor | None]:
-        """Of a scalar for each site's output; None where it does not depend on it."""
-        zeros = [tap.zeros for site in sites if (tap := self.taps.get(site)) and tap.zeros is not None]
+    def gradients(
+        self, value: Tensor, sites: Sequence[Site], *, again: bool = False
+    ) -> list[Tensor | None]:
+        """Of a scalar for each site's output; None where it does not depend on it.
+
+        `again` keeps the graph, for the gradients of another scalar.
+        """
+        zeros = [
+            tap.zeros for site in sites if (tap := self.taps.get(site)) and tap.zeros is not None
+        ]
         if not value.requires_grad or len(zeros) < len(sites):
             return [None] * len(sites)
-        return list(torch.autograd.grad(value, zeros, allow_unused=True))
+        return list(torch.autograd.grad(value, zeros, allow_unused=True, retain_graph=again))
 
 
 @contextmanager

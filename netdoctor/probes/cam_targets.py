@@ -98,7 +98,9 @@ def head_of(output: Any, size: int, last_activation: str) -> Head:
     try:
         tensor, part = main_output(output)
     except ModelError as error:
-        raise ModelError(f"There is no class score to explain. {error.message}", hint=_NOT_A_SCORE)
+        raise ModelError(
+            f"There is no class score to explain. {error.message}", hint=_NOT_A_SCORE
+        ) from error
     named = f"{part} {tuple(tensor.shape)}"
     if tensor.ndim == 0 or tensor.shape[0] != size or not tensor.is_floating_point():
         raise ModelError(
@@ -200,7 +202,9 @@ def aimed(
         if head.kind == "one logit":
             kind = "positive" if first.index else "negative"
     elif head.kind == "segmentation":
-        aim = next((each for each in aims if each.index == wish.index), None) or _whole(row, head, wish.index)
+        aim = next((each for each in aims if each.index == wish.index), None) or _whole(
+            row, head, wish.index
+        )
     else:
         aim = Aim(head, wish.index)
     target = Target(

@@ -10,7 +10,6 @@ from torch import nn
 
 from netdoctor.facts.featuremaps import FeatureMapFacts, InputImage
 from netdoctor.facts.site import Site
-from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data
 from netdoctor.observe import Call, observe
 from netdoctor.probes.input_images import image_size, inputs_of

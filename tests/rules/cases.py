@@ -16,6 +16,7 @@ from netdoctor.facts.overfit import Attempt, End, GradientStates, OverfitFacts
 from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
+from tests.rules.gradcam_cases import heat_maps
 from tests.rules.lrfind_cases import range_test
 
 
@@ -221,6 +222,7 @@ CASES = {
     ),
     "MOD003": Cases(fires=crosstalk(0.3), quiet=crosstalk(1e-6), boundary=crosstalk(1e-4)),
     "MOD004": Cases(fires=mode_gap(2.2), quiet=mode_gap(0.52), boundary=mode_gap(0.75)),
+    "CAM001": Cases(fires=heat_maps(1.0, 0.0), quiet=heat_maps(1.0, 0.5), boundary=heat_maps(0.0)),
     "LRF001": Cases(
         fires=range_test(descent=1.0, start=9.0),
         quiet=range_test(descent=1.0, start=2.3),
