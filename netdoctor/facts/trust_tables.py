@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netdoctor.facts.faithfulness import Faithfulness, Sanity, mean_faithfulness
+from netdoctor.facts.faithfulness import Faithfulness, Sanity, SanityFacts, mean_faithfulness
 from netdoctor.report import Column, Table
 
 _LEGEND = (
@@ -70,6 +70,17 @@ def told(of_images: Sequence[Faithfulness | None], skipped: str) -> list[str]:
         f"faithfulness: {verdict} than random order over {measured} image(s): insertion less "
         f"deletion {mean.gap:.2f}, at random {mean.random_gap:.2f} ± {mean.random_error:.2f}; ROAD "
         f"{mean.road:.2f}{rest}"
+    ]
+
+
+def sanity_told(tested: SanityFacts) -> list[str]:
+    """What came of the randomisation test, in a line; nothing where nobody asked for it."""
+    test = tested.sanity
+    if not test.steps:
+        return []
+    return [
+        f"sanity: with all weights random, the maps of {test.images} image(s) have a rank "
+        f"correlation of {test.final:.2f} ± {test.error:.2f} with those of the model as it is"
     ]
 
 

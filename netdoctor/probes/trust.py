@@ -53,7 +53,13 @@ def assessor(
 
 
 def sanity_of(
-    model: nn.Module, data: Data, plan: Plan, *, batch_size: int = 32, seed: int = 0
+    model: nn.Module,
+    data: Data,
+    plan: Plan,
+    *,
+    images: int | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
 ) -> Sanity:
     """The randomisation test of the deepest layer's maps, over the first images of one size.
 
@@ -63,11 +69,13 @@ def sanity_of(
         model: the unwrapped model; left as it was found.
         data: on the model's device.
         plan: what to explain.
+        images: how many to compare at most, of eight; None for eight.
         batch_size: single images are put together to so many.
         seed: of the random weights.
     """
     plan = Plan(plan.head, plan.layers[-1:], plan.method, plan.wish, plan.names)
-    batches = [plain_batch(each) for each in image_batches(data, _COMPARED, batch_size)]
+    count = min(images or _COMPARED, _COMPARED)
+    batches = [plain_batch(each) for each in image_batches(data, count, batch_size)]
     with tapped(model) as passes:
         given = [(batch, _aims(passes, batch, plan)) for batch in batches]
     return sanity(model, lambda: _maps(model, given, plan), seed=seed)
