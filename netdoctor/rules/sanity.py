@@ -8,19 +8,19 @@ from netdoctor.facts.faithfulness import SanityFacts
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 
-_THE_SAME = 0.95  # a correlation that a common pull towards the centre does not explain
+_THE_SAME = 0.95  # a correlation that neither chance nor a common pull to the centre explains
 
 
 @rule("CAM002", "weight-insensitive-heatmap", Severity.WARNING)
 def weight_insensitive_heatmap(
-    facts: SanityFacts, *, threshold: float = 0.7, min_cells: int = 16
+    facts: SanityFacts, *, threshold: float = 0.7, min_cells: int = 16, min_images: int = 3
 ) -> Iterator[Hit | Skip]:
     """Heat maps hardly change when all weights of the network are made random.
 
     Measures: the absolute Spearman rank correlation of the maps, at the layer's own size, with
     those of the same network with random weights, mean over images and several draws; more than
     `threshold` by two standard errors is a finding. Maps of fewer than `min_cells` cells are not
-    judged.
+    judged, and fewer than `min_images` images only where the maps are all but the same.
 
     Why: a map that does not depend on what the network learnt shows the image (its edges, its
     centre), and says nothing of the decision.
@@ -47,6 +47,9 @@ def weight_insensitive_heatmap(
         return
     surely = test.final - 2 * test.error
     if surely < threshold:
+        return
+    if test.images < min_images and surely < _THE_SAME:
+        yield Skip(f"{test.images} image(s) say too little: give {min_images} or more")
         return
     if test.centre >= surely and surely < _THE_SAME:
         yield Skip("the maps follow the distance from the centre as closely as one another")

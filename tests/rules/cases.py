@@ -189,11 +189,17 @@ def overfitted(
 
 
 def randomisation_test(
-    final: float, *, error: float = 0.0, centre: float = 0.3, cells: int = 49
+    final: float, *, error: float = 0.0, centre: float = 0.3, cells: int = 49, images: int = 8
 ) -> SanityFacts:
     """A trained network whose maps still have this correlation when all weights are random."""
     test = Sanity(
-        ("fc", "conv1"), (0.9, final), error=error, centre=centre, cells=cells, images=8, draws=3
+        ("fc", "conv1"),
+        (0.9, final),
+        error=error,
+        centre=centre,
+        cells=cells,
+        images=images,
+        draws=3,
     )
     return SanityFacts("eigencam", "layer4", test, fresh=False)
 

@@ -26,6 +26,13 @@ def test_maps_that_favour_the_centre_are_alike_for_that(final: float, findings: 
     assert len(judged.skipped) == 1 - findings
 
 
+@pytest.mark.parametrize(("final", "findings"), [(0.8, 0), (0.99, 1)])
+def test_one_image_is_judged_only_where_the_maps_are_the_same(final: float, findings: int) -> None:
+    judged = judge(randomisation_test(final, images=1), [RULE])
+    assert len(judged.findings) == findings
+    assert len(judged.skipped) == 1 - findings
+
+
 def test_nothing_is_judged_without_a_measurement() -> None:
     few = randomisation_test(0.99, cells=9)
     fresh = dataclasses.replace(randomisation_test(0.99), fresh=True)
