@@ -8,7 +8,7 @@ live tensor stays the one that the network goes on with, whatever it does to it 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from netdoctor.errors import ModelError
 from netdoctor.facts.gradcam import Layer
 from netdoctor.facts.site import Site
 from netdoctor.inputs.batches import Batch
-from netdoctor.observe import Call, Watch, observe
+from netdoctor.observe import Call, Watch, observe, tap
 from netdoctor.probes.input_images import image_tensor
 from netdoctor.probes.map_layout import channels_first
 
@@ -46,22 +46,32 @@ class Passes:
         self.followed: frozenset[Site] = frozenset()
         self.given: Tensor | None = None
 
+    def prepare(self) -> None:
+        """Evaluation mode, and no parameter that requires a gradient."""
+        self.model.eval()
+        for each in (*self.model.parameters(), *self.model.buffers()):
+            if each.is_leaf and each.requires_grad:
+                each.requires_grad_(False)
+
     def follow(self, sites: Iterable[Site]) -> None:
         """Keeps in `given` what went into the last of these calls."""
         self.followed = frozenset(sites)
 
     def on_call(self, call: Call) -> None:
-        """Keeps a copy of a wanted call's output, and begins the graph there."""
+        """As `on_output`; also keeps what went into the followed calls."""
         if call.site in self.followed and call.inputs:
             self.given = call.inputs[0]
-        if call.site not in self.wanted:
+        self.on_output(call.site, call.output)
+
+    def on_output(self, site: Site, output: Tensor) -> None:
+        """Keeps a copy of a wanted call's output, and begins the graph there."""
+        if site not in self.wanted:
             return
-        output = call.output
         if self.change is not None:
             self.change(output)
             return
         tap = Tap(output.detach().clone())
-        self.taps[call.site] = tap
+        self.taps[site] = tap
         if self.with_graph:
             with torch.enable_grad():
                 tap.zeros = torch.zeros_like(tap.activation, requires_grad=True)
@@ -96,12 +106,11 @@ class Passes:
 
 
 @contextmanager
-def tapped(model: nn.Module) -> Iterator[Passes]:
-    """A block in which passes of the model can be tapped, in evaluation mode; left as found."""
+def tapped(model: nn.Module, sites: Collection[Site]) -> Iterator[Passes]:
+    """A block in which these calls can be tapped, in evaluation mode; the model stays as found."""
     passes = Passes(model)
-    with observe(model, passes.on_call, watch=("activation", "module")):
-        model.eval()
-        _freeze(model)
+    with tap(model, sites, passes.on_output):
+        passes.prepare()
         yield passes
 
 
@@ -119,8 +128,7 @@ def where_cut(model: nn.Module, batch: Batch, site: Site) -> ModelError:
 
     watch: tuple[Watch, ...] = ("activation", "module", "operation")
     with observe(model, on_call, watch=watch):
-        model.eval()
-        _freeze(model)
+        passes.prepare()
         passes.run(batch, [site], graph=True)
     what = f"the graph is cut at {found[0]}" if found else "the output does not depend on it"
     return ModelError(
@@ -165,12 +173,6 @@ def _cuts(call: Call) -> bool:
     """Whether a tensor with a graph went in and only tensors without came out."""
     inputs = any(each.requires_grad for each in call.inputs)
     return inputs and not any(each.requires_grad for each in call.outputs or (call.output,))
-
-
-def _freeze(model: nn.Module) -> None:
-    for each in (*model.parameters(), *model.buffers()):
-        if each.is_leaf and each.requires_grad:
-            each.requires_grad_(False)
 
 
 def _detached(value: Any) -> Any:

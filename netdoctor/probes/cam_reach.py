@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from netdoctor.facts.gradcam import Layer
 from netdoctor.facts.site import Site
-from netdoctor.probes.cam_pass import images_of, plain_batch, tapped
+from netdoctor.observe import observe
+from netdoctor.probes.cam_pass import Passes, images_of, plain_batch
 from netdoctor.probes.cam_targets import Head
 from netdoctor.probes.scouting import Scouted
 
@@ -27,8 +28,10 @@ def reaching(
 
     def of(sites: Sequence[Site]) -> set[Site]:
         assert scouted.batch is not None
-        with tapped(model) as passes:
-            passes.follow(weighted)
+        passes = Passes(model)
+        passes.follow(weighted)
+        with observe(model, passes.on_call, watch=("activation", "module")):
+            passes.prepare()
             output = passes.run(plain_batch(scouted.batch), sites, graph=True)
             values = [head.logits(output), *([] if passes.given is None else [passes.given])]
             for value in values:

@@ -58,7 +58,7 @@ def measure(
         NothingExaminedError: the data gave no image.
     """
     found: list[Explained] = []
-    with tapped(model) as passes:
+    with tapped(model, [each.site for each in plan.layers]) as passes:
         for batch in image_batches(data, images, batch_size):
             found += _explained(passes, batch, plan, len(found), data, assess)
             if progress is not None:
