@@ -140,8 +140,11 @@ def where_cut(model: nn.Module, batch: Batch, site: Site) -> ModelError:
 
 def images_of(tensor: Tensor, layer: Layer) -> Tensor:
     """A layer's output or gradient for N samples as float32 (N, C, H, W), class tokens left out."""
-    maps = [channels_first(each, layer.layout)[0] for each in tensor]
-    return torch.stack(maps).float()
+    layout = layer.layout
+    if layout.kind == "maps":  # an image of another size than the first gives another grid
+        grid = [size for axis, size in enumerate(tensor.shape) if axis not in (0, layout.axis)]
+        layout = dataclasses.replace(layout, grid=tuple(grid))
+    return torch.stack([channels_first(each, layout)[0] for each in tensor]).float()
 
 
 def plain_batch(batch: Batch) -> Batch:

@@ -76,7 +76,7 @@ def sanity_of(
     plan = Plan(plan.head, plan.layers[-1:], plan.method, plan.wish, plan.names)
     count = min(images or _COMPARED, _COMPARED)
     batches = [plain_batch(each) for each in image_batches(data, count, batch_size)]
-    with tapped(model) as passes:
+    with tapped(model, []) as passes:
         given = [(batch, _aims(passes, batch, plan)) for batch in batches]
     return sanity(model, lambda: _maps(model, given, plan), seed=seed)
 
@@ -89,10 +89,10 @@ def _aims(passes: Passes, batch: Batch, plan: Plan) -> Sequence[Aim]:
 
 def _maps(model: nn.Module, given: Sequence[_Aimed], plan: Plan) -> Tensor:
     """(N, h, w) the maps as the model is now; those of another size than the first are left out."""
-    found = []
-    with tapped(model) as passes:
+    found, site = [], plan.layers[-1].site
+    with tapped(model, [site]) as passes:
         for batch, aims in given:
-            output = passes.run(batch, [plan.layers[-1].site], graph=plan.method in WITH_GRADIENT)
+            output = passes.run(batch, [site], graph=plan.method in WITH_GRADIENT)
             maps = heat_maps(passes, batch, plan, plan.head.logits(output), aims)
             found += [of_image[-1].values for of_image in maps]
     return torch.from_numpy(np.stack([each for each in found if each.shape == found[0].shape]))
