@@ -20,20 +20,28 @@ def add_taps(model: nn.Module, paths: Collection[str], on_output: OnOutput) -> N
     Args:
         model: the unwrapped model, without scripted modules.
         paths: dotted paths of the modules.
-        on_output: gets the call's site, as `observe` numbers it, and its live main tensor.
+        on_output: gets the call's site, as `observe` numbers it, and its live main tensor; again
+            when checkpointing runs the module again in the backward pass.
     """
     numbers: dict[str, int] = {}
+    again: dict[str, int] = {}
 
     def begin(module: nn.Module, args: Any) -> None:
         if not in_backward():
             numbers.clear()
+            again.clear()
 
     def hook(path: str) -> Callable[[nn.Module, Any, Any], None]:
         def after(module: nn.Module, args: Any, output: Any) -> None:
-            main = None if in_backward() else main_tensor(output)
-            if main is not None:
-                numbers[path] = numbers.get(path, 0) + 1
-                on_output(Site(path, number=numbers[path]), main)
+            main = main_tensor(output)
+            if main is None:
+                return
+            if in_backward():  # the same calls again, in the same order
+                again[path] = again.get(path, 0) % numbers[path] + 1
+                on_output(Site(path, number=again[path]), main)
+                return
+            numbers[path] = numbers.get(path, 0) + 1
+            on_output(Site(path, number=numbers[path]), main)
 
         return after
 

@@ -8,6 +8,7 @@ live tensor stays the one that the network goes on with, whatever it does to it 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from netdoctor.errors import ModelError
 from netdoctor.facts.gradcam import Layer
 from netdoctor.facts.site import Site
 from netdoctor.inputs.batches import Batch
+from netdoctor.inputs.user_code import describe
 from netdoctor.observe import Call, Watch, observe, tap
 from netdoctor.probes.input_images import image_tensor
 from netdoctor.probes.map_layout import channels_first
@@ -70,11 +72,13 @@ class Passes:
         if self.change is not None:
             self.change(output)
             return
-        tap = Tap(output.detach().clone())
-        self.taps[site] = tap
-        if self.with_graph:
-            with torch.enable_grad():
+        tap = self.taps.get(site)  # there already when a checkpointed part runs again
+        if tap is None:
+            tap = self.taps[site] = Tap(output.detach().clone())
+            if self.with_graph:
                 tap.zeros = torch.zeros_like(tap.activation, requires_grad=True)
+        if tap.zeros is not None:
+            with torch.enable_grad():
                 output.add_(tap.zeros)
 
     def run(self, batch: Batch, wanted: Iterable[Site], *, graph: bool) -> Any:
@@ -102,14 +106,22 @@ class Passes:
         ]
         if not value.requires_grad or len(zeros) < len(sites):
             return [None] * len(sites)
-        return list(torch.autograd.grad(value, zeros, allow_unused=True, retain_graph=again))
+        try:
+            return list(torch.autograd.grad(value, zeros, allow_unused=True, retain_graph=again))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise ModelError(
+                f"The gradient cannot be computed: {describe(error)}", hint=_GRADIENT_FREE
+            ) from error
 
 
 @contextmanager
 def tapped(model: nn.Module, sites: Collection[Site]) -> Iterator[Passes]:
     """A block in which these calls can be tapped, in evaluation mode; the model stays as found."""
     passes = Passes(model)
-    with tap(model, sites, passes.on_output):
+    graphs = torch.inference_mode(False), torch.enable_grad()  # whatever the caller has set
+    with tap(model, sites, passes.on_output), graphs[0], graphs[1]:
         passes.prepare()
         yield passes
 
@@ -141,9 +153,13 @@ def where_cut(model: nn.Module, batch: Batch, site: Site) -> ModelError:
 def images_of(tensor: Tensor, layer: Layer) -> Tensor:
     """A layer's output or gradient for N samples as float32 (N, C, H, W), class tokens left out."""
     layout = layer.layout
-    if layout.kind == "maps":  # an image of another size than the first gives another grid
-        grid = [size for axis, size in enumerate(tensor.shape) if axis not in (0, layout.axis)]
-        layout = dataclasses.replace(layout, grid=tuple(grid))
+    if layout.kind == "maps":  # of any size
+        return tensor.movedim(layout.axis, 1).float()
+    if tensor[0].numel() != layout.channels * (layout.prefix + math.prod(layout.grid)):
+        raise ModelError(
+            f"The number of tokens at {layer.site} differs between images.",
+            hint="Give images of one size: --crop 224.",
+        )
     return torch.stack([channels_first(each, layout)[0] for each in tensor]).float()
 
 
