@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -58,6 +58,7 @@ def gradcam(
     ignore: Sequence[str] = (),
     thresholds: Thresholds | None = None,
     progress: Progress | None = None,
+    doing: Callable[[str], None] | None = None,
 ) -> Report:
     """Where the network looks: a heat map an image, for the predicted or another class.
 
@@ -83,6 +84,7 @@ def gradcam(
         ignore: none of these rules.
         thresholds: changed thresholds, by rule code and name.
         progress: told (images done, images in all).
+        doing: told what takes time besides, as it begins: the scoring of an image, the sanity test.
 
     Returns:
         A report with the findings of CAM, the tables `predictions` and `maps`, and `predictions`
@@ -109,7 +111,8 @@ def gradcam(
     asked = [*([layer] if isinstance(layer, str) else layer), *layers]
     chosen, layer_notes = _layers(asked, loaded, seen, head)
     plan = Plan(head, chosen, cast(Method, method), wish, known)
-    assess = assessor(scores, seed=seed, batch_size=batch_size) if scores != 0 else None
+    tell = doing or _silent
+    assess = assessor(scores, seed=seed, batch_size=batch_size, doing=tell) if scores != 0 else None
     facts = probe.measure(
         loaded.module, source, plan,
         images=images, batch_size=batch_size, seed=seed, fresh=_untrained(loaded), assess=assess,
@@ -117,6 +120,7 @@ def gradcam(
     )  # fmt: skip
     test = Sanity((), (), "not asked for (--sanity)")
     if sanity:
+        tell("sanity test")
         test = sanity_of(
             loaded.module, source, plan, images=images, batch_size=batch_size, seed=seed
         )
@@ -147,6 +151,10 @@ def gradcam(
             "layer": [str(each.site) for each in chosen],
         },
     )  # fmt: skip
+
+
+def _silent(what: str) -> None:
+    """Tells nobody."""
 
 
 def _trust_tables(facts: GradCamFacts, test: Sanity) -> list[Table]:

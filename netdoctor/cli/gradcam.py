@@ -74,8 +74,8 @@ Images = Annotated[
 Scores = Annotated[
     str,
     typer.Option(
-        "--scores", help="Of how many images to measure whether the score follows the map: a "
-        "number, all or none. About 100 forward passes each.",
+        "--scores", help="Of how many images, the first ones, to measure whether the score follows "
+        "the map: a number, all or none. About 100 forward passes each.",
         metavar="N", rich_help_panel="Explanation",
     ),
 ]  # fmt: skip
@@ -102,7 +102,7 @@ def gradcam(
     layer: LayerOption = [],  # noqa: B006  Typer copies it
     class_names: ClassNames = None,
     images: Images = None,
-    scores: Scores = "none",
+    scores: Scores = "4",
     sanity: SanityFlag = False,
     alpha: Alpha = 0.6,
 ) -> int:

@@ -59,7 +59,9 @@ def told(of_images: Sequence[Faithfulness | None], skipped: str) -> list[str]:
         return []
     measured = sum(not each.reason for each in asked)
     left = len(of_images) - len(asked)
-    rest = f"; {left} image(s) not scored (--scores all)" if left else ""
+    which = f"the first {len(asked)} of {len(of_images)}" if left else f"all {len(asked)}"
+    done = "scored" if measured == len(asked) else "tried"
+    rest = f"; {done}: {which} image(s) (--scores all or none)"
     mean = mean_faithfulness(asked)
     if mean.reason:
         return [f"faithfulness: not measured: {mean.reason}{rest}"]

@@ -29,7 +29,7 @@ _Aimed = tuple[Batch, Sequence[Aim]]
 
 
 def assessor(
-    images: int | None, *, seed: int, batch_size: int
+    images: int | None, *, seed: int, batch_size: int, doing: Callable[[str], None]
 ) -> Callable[[Score, Tensor, NDArray[Any]], Faithfulness]:
     """A function that measures the faithfulness of the first `images` maps it is given.
 
@@ -37,6 +37,7 @@ def assessor(
         images: how many; None for all.
         seed: of the random orders.
         batch_size: images in one forward pass, at most 16.
+        doing: told which image is scored as that begins, and an empty text at the end.
     """
     done = 0
 
@@ -45,9 +46,12 @@ def assessor(
         done += 1
         if images is not None and done > images:
             return not_measured(NOT_ASKED_FOR)
-        return faithfulness(
+        doing(f"scoring image {done}")
+        found = faithfulness(
             score, image, torch.from_numpy(heat), seed=seed, batch_size=min(batch_size, _BATCH)
         )
+        doing("")
+        return found
 
     return assess
 

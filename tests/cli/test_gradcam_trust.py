@@ -41,8 +41,19 @@ def test_scores_and_sanity_are_in_the_document(capsys: pytest.CaptureFixture[str
     assert document["settings"]["scores"] == 3
 
 
-def test_nothing_is_measured_unless_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(ARGUMENTS) == 0
+def test_the_first_four_images_are_scored_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    images = ["--images", "6"]
+    assert main([*ARGUMENTS, *images]) == 0
+    document = json.loads(capsys.readouterr().out)
+    scored = document["tables"]["faithfulness"]
+    assert [row["input"] for row in scored] == [f"sample {place}" for place in range(4)]
+    assert document["settings"]["scores"] == 4
+    assert main([*ARGUMENTS, *images, "--scores", "all"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["tables"]["faithfulness"]) == 6
+
+
+def test_nothing_is_measured_where_none_is_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARGUMENTS, "--scores", "none"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert not {"faithfulness", "sanity"} & document["tables"].keys()
     assert {"rule": "weight-insensitive-heatmap", "reason": "not asked for (--sanity)"}.items() <= (
@@ -60,8 +71,24 @@ def test_the_note_says_what_came_of_it_and_what_was_left_out() -> None:
     report = netdoctor.gradcam(networks.healthy(), [batch(6)], images=6, scores=4, sanity=True)
     (line,) = [note for note in report.notes if note.startswith("faithfulness:")]
     assert "better than random order over 4 image(s)" in line
-    assert line.endswith("2 image(s) not scored (--scores all)")
+    assert line.endswith("; scored: the first 4 of 6 image(s) (--scores all or none)")
     assert any(note.startswith("sanity:") for note in report.notes)
+
+
+def test_python_scores_nothing_unless_asked_and_all_when_there_are_no_more() -> None:
+    report = netdoctor.gradcam(networks.healthy(), [batch(2)], images=2)
+    assert not [note for note in report.notes if note.startswith("faithfulness:")]
+    report = netdoctor.gradcam(networks.healthy(), [batch(2)], images=2, scores=4)
+    (line,) = [note for note in report.notes if note.startswith("faithfulness:")]
+    assert line.endswith("; scored: all 2 image(s) (--scores all or none)")
+
+
+def test_what_takes_time_is_told() -> None:
+    told: list[str] = []
+    netdoctor.gradcam(
+        networks.healthy(), [batch(4)], images=4, scores=2, sanity=True, doing=told.append
+    )
+    assert told == ["scoring image 1", "", "scoring image 2", "", "sanity test"]
 
 
 def test_the_model_is_as_found() -> None:
@@ -120,3 +147,10 @@ def test_images_of_several_sizes_and_one_logit() -> None:
     scored = next(each for each in report.tables if each.name == "faithfulness")
     assert len(scored.rows) == 3
     assert "of 2 image(s)" in next(note for note in report.notes if note.startswith("sanity:"))
+
+
+def test_images_that_cannot_be_scored_were_tried() -> None:
+    report = netdoctor.gradcam(networks.healthy(trained=False), [batch(3)], images=3, scores=2)
+    (line,) = [note for note in report.notes if note.startswith("faithfulness:")]
+    assert line.startswith("faithfulness: not measured: the score is 0.1")
+    assert line.endswith("; tried: the first 2 of 3 image(s) (--scores all or none)")
