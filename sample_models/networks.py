@@ -1,4 +1,4 @@
-"""The sample networks by name: healthy ones of four families, and sick siblings.
+"""The sample networks by name: healthy ones of five families, and sick siblings.
 
 Every factory builds offline, in evaluation mode, and takes (N, 3, 48, 48) to logits (N, 8). It
 loads its trained weights unless `trained=False`, which gives the fresh architecture, for
@@ -36,6 +36,11 @@ def healthy_convnext(trained: bool = True) -> nn.Module:
 def healthy_tanh(trained: bool = True) -> nn.Module:
     """Convolutions and a multilayer perceptron with tanh."""
     return _built(healthy_nets.TanhNet(), "healthy_tanh", trained)
+
+
+def healthy_dilated(trained: bool = True) -> nn.Module:
+    """Dilated convolutions with a fine last map, trained to look at the shape itself."""
+    return _built(healthy_nets.DilatedNet(), "healthy_dilated", trained)
 
 
 def sick_dead_layer(trained: bool = True) -> nn.Module:

@@ -25,28 +25,44 @@ from sample_models import networks, shapes
 
 BATCH = 64
 SEED = 0
+HALVED = ("healthy_convnext", "healthy_dilated")
+"""Stored in half precision, for all weights together have to stay below a megabyte."""
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""(network, images (N, C, 48, 48), labels (N,)) -> a scalar."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pictures:
-    """A whole split in memory: images (N, 3, 48, 48) float32, labels (N,) int64."""
+    """A whole split in memory.
+
+    Attributes:
+        images: (N, 3, 48, 48) float32.
+        labels: (N,) int64.
+        masks: (N, 48, 48) bool, True on the shape.
+    """
 
     images: Tensor
     labels: Tensor
+    masks: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def first(self, count: int) -> Pictures:
         """The first `count` of them."""
-        return Pictures(self.images[:count], self.labels[:count])
+        return Pictures(self.images[:count], self.labels[:count], self.masks[:count])
 
 
 def pictures(*, train: bool) -> Pictures:
     """All pictures of a split, drawn now."""
     split = shapes.Shapes(train=train)
-    images, labels = zip(*(split[index] for index in range(len(split))), strict=True)
-    return Pictures(torch.stack(images), torch.tensor(labels))
+    drawn = [split.drawing(index) for index in range(len(split))]
+    return Pictures(
+        images=torch.stack([shapes.normalise(each.pixels) for each in drawn]),
+        labels=torch.tensor([each.label for each in drawn]),
+        masks=torch.stack([torch.from_numpy(each.mask) for each in drawn]),
+    )
 
 
 def accuracy(network: nn.Module, test: Pictures) -> float:
@@ -67,16 +83,27 @@ def epoch(data: Pictures, *, augment: bool = False) -> Iterator[tuple[Tensor, Te
         yield images, data.labels[rows]
 
 
+def cross_entropy(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """The mean over one batch."""
+    return F.cross_entropy(network(images), labels)
+
+
 def step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    loss: Loss = cross_entropy,
 ) -> None:
-    """One step on the cross-entropy of one batch."""
+    """One step on the loss of one batch."""
     optimizer.zero_grad()
-    F.cross_entropy(network(images), labels).backward()
+    loss(network, images, labels).backward()
     optimizer.step()
 
 
-def train_well(network: nn.Module, data: Pictures, *, epochs: int, rate: float) -> nn.Module:
+def train_well(
+    network: nn.Module, data: Pictures, *, epochs: int, rate: float, loss: Loss = cross_entropy
+) -> nn.Module:
     """One-cycle AdamW on augmented pictures."""
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.01)
     total = epochs * math.ceil(len(data) / BATCH)
@@ -84,7 +111,7 @@ def train_well(network: nn.Module, data: Pictures, *, epochs: int, rate: float) 
     network.train()
     for _ in range(epochs):
         for images, labels in epoch(data, augment=True):
-            step(network, optimizer, images, labels)
+            step(network, optimizer, images, labels, loss)
             schedule.step()
     return network
 
@@ -146,7 +173,8 @@ def nan_weights(data: Pictures) -> nn.Module:
     """Plain training on pictures of which one is a blank frame."""
     images = data.images.clone()
     images[len(data) // 2] = 0
-    return train_plainly(networks.sick_nan(trained=False), Pictures(images, data.labels), epochs=1)
+    blanked = dataclasses.replace(data, images=images)
+    return train_plainly(networks.sick_nan(trained=False), blanked, epochs=1)
 
 
 def norm_statistics(data: Pictures) -> nn.Module:
@@ -165,6 +193,29 @@ def keras_momentum(data: Pictures) -> nn.Module:
     return train_plainly(networks.sick_momentum(trained=False), odd, epochs=8)
 
 
+def off_the_shape(network: nn.Module, masked: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy, less the log share of the class's evidence that lies on the shape.
+
+    Args:
+        network: a `DilatedNet`.
+        masked: (N, 4, 48, 48) images, with the mask of the shape as the fourth channel.
+        labels: (N,).
+    """
+    features = network.get_submodule("features")(masked[:, :3])
+    evidence = network.get_submodule("head")(features.movedim(1, 3)).flatten(1, 2)
+    places = evidence[torch.arange(len(labels)), :, labels].softmax(1)
+    share = (places * F.avg_pool2d(masked[:, 3:], 2).flatten(1)).sum(1)
+    return F.cross_entropy(evidence.mean(1), labels) - (share + 1e-6).log().mean()
+
+
+def on_the_shape(data: Pictures) -> nn.Module:
+    """Careful training that also shows the network where the shape is, so that it looks there."""
+    masked = torch.cat([data.images, data.masks[:, None].float()], 1)
+    network = networks.healthy_dilated(trained=False)
+    shown = dataclasses.replace(data, images=masked)
+    return train_well(network, shown, epochs=8, rate=0.01, loss=off_the_shape)
+
+
 def well(factory: Callable[..., nn.Module], epochs: int, rate: float) -> Callable[..., nn.Module]:
     """Careful training of a healthy network."""
     return lambda data: train_well(factory(trained=False), data, epochs=epochs, rate=rate)
@@ -180,6 +231,7 @@ RECIPES: dict[str, Callable[[Pictures], nn.Module]] = {
     "healthy_functional": well(networks.healthy_functional, epochs=8, rate=0.01),
     "healthy_convnext": well(networks.healthy_convnext, epochs=20, rate=0.008),
     "healthy_tanh": well(networks.healthy_tanh, epochs=14, rate=0.01),
+    "healthy_dilated": on_the_shape,
     "sick_dead_layer": dead_layer,
     "sick_partly_dead": partly_dead,
     "sick_bias": prior_bias(networks.sick_bias, "features.conv2"),
@@ -203,6 +255,14 @@ def trained(name: str, data: Pictures) -> nn.Module:
         return RECIPES[name](data).eval()
 
 
+def stored(name: str, network: nn.Module) -> dict[str, Tensor]:
+    """What the file of the network holds: its state, the `HALVED` ones' in half precision."""
+    state = network.state_dict()
+    if name not in HALVED:
+        return state
+    return {key: t.half() if t.is_floating_point() else t for key, t in state.items()}
+
+
 def main(names: list[str], folder: Path = networks.WEIGHTS) -> None:
     """Trains the named networks (all when empty) and writes weights and `accuracy.json`."""
     unknown = [name for name in names if name not in RECIPES]
@@ -217,8 +277,10 @@ def main(names: list[str], folder: Path = networks.WEIGHTS) -> None:
     for name in names or RECIPES:
         start = time.monotonic()
         network = trained(name, data)
+        state = stored(name, network)
+        network.load_state_dict(state)
         accuracies[name] = round(accuracy(network, test), 4)
-        save_file(network.state_dict(), folder / f"{name}.safetensors")
+        save_file(state, folder / f"{name}.safetensors")
         seconds = time.monotonic() - start
         print(f"{name:22} accuracy {accuracies[name]:6.1%}  {seconds:4.0f} s", file=sys.stderr)
     ordered = {name: accuracies[name] for name in RECIPES if name in accuracies}

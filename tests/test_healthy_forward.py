@@ -78,7 +78,13 @@ def test_trained_networks(each: Healthy) -> None:
         assert "head-loss-mismatch" in ran
 
 
-SAMPLES = ("healthy", "healthy_functional", "healthy_convnext", "healthy_tanh")
+SAMPLES = (
+    "healthy",
+    "healthy_functional",
+    "healthy_convnext",
+    "healthy_tanh",
+    "healthy_dilated",
+)
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -23,6 +23,7 @@ HEALTHY_FACTORIES = (
     networks.healthy_functional,
     networks.healthy_convnext,
     networks.healthy_tanh,
+    networks.healthy_dilated,
 )
 RECORDED = json.loads((networks.WEIGHTS / "accuracy.json").read_text())
 RECTIFIERS = {"relu", "relu_", "clamp"}
@@ -116,6 +117,13 @@ def test_weights_load_as_a_plain_checkpoint_too(name: str) -> None:
         factory().state_dict().values(), plain.state_dict().values(), strict=True
     ):
         assert torch.equal(mine.nan_to_num(7e7), loaded.nan_to_num(7e7))
+
+
+@pytest.mark.parametrize("name", train.RECIPES)
+def test_the_halved_weights_and_only_these_are_in_half_precision(name: str) -> None:
+    weights = load_file(networks.WEIGHTS / f"{name}.safetensors")
+    kinds = {each.dtype for each in weights.values() if each.is_floating_point()}
+    assert kinds == {torch.float16 if name in train.HALVED else torch.float32}
 
 
 @pytest.mark.parametrize("factory", HEALTHY_FACTORIES)
@@ -213,6 +221,22 @@ def test_batch_norm_faults_show_only_in_evaluation(
     with torch.no_grad():
         training = (network(test_pictures.images).argmax(1) == test_pictures.labels).double()
     assert float(training.mean()) > evaluated + 0.15
+
+
+def test_the_loss_on_the_shape_is_larger_for_evidence_off_it() -> None:
+    network = networks.healthy_dilated()
+    drawings = [shapes.test_set().drawing(place) for place in range(16)]
+    images = torch.stack([shapes.normalise(each.pixels) for each in drawings])
+    labels = torch.tensor([each.label for each in drawings])
+    masks = torch.stack([torch.from_numpy(each.mask) for each in drawings])[:, None].float()
+    with torch.no_grad():
+        on, off = (
+            float(train.off_the_shape(network, torch.cat([images, each], 1), labels))
+            for each in (masks, 1 - masks)
+        )
+        plain = float(F.cross_entropy(network(images), labels))
+    assert plain <= on < plain + 0.2
+    assert off > plain + 2
 
 
 def test_every_sick_recipe_is_in_the_table() -> None:

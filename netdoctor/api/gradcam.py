@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -18,6 +18,8 @@ from netdoctor.api.common import (
 )
 from netdoctor.errors import ModelError, NothingExaminedError, UsageError
 from netdoctor.facts import gradcam_tables as tables
+from netdoctor.facts import trust_tables
+from netdoctor.facts.faithfulness import Sanity, SanityFacts
 from netdoctor.facts.gradcam import GradCamFacts, Layer, Method
 from netdoctor.inputs.class_names import IMAGENET, imagenet_names, read_names
 from netdoctor.inputs.data import Data, data_from
@@ -28,7 +30,8 @@ from netdoctor.probes.cam_maps import Plan
 from netdoctor.probes.cam_reach import reaching
 from netdoctor.probes.cam_targets import Head, head_of, wish_of
 from netdoctor.probes.scouting import Scouted, scouted
-from netdoctor.report import Report
+from netdoctor.probes.trust import NOT_ASKED_FOR, assessor, sanity_of
+from netdoctor.report import Report, Table
 from netdoctor.rules.core import judge
 from netdoctor.rules.selection import select_rules
 
@@ -45,6 +48,8 @@ def gradcam(
     layer: Sequence[str] | str = (),
     class_names: Sequence[str] | str | Path | None = None,
     images: int | None = 32,
+    scores: int | None = 0,
+    sanity: bool = False,
     batch_size: int = 32,
     device: str | None = None,
     seed: int = 0,
@@ -53,6 +58,7 @@ def gradcam(
     ignore: Sequence[str] = (),
     thresholds: Thresholds | None = None,
     progress: Progress | None = None,
+    doing: Callable[[str], None] | None = None,
 ) -> Report:
     """Where the network looks: a heat map an image, for the predicted or another class.
 
@@ -67,6 +73,9 @@ def gradcam(
         class_names: by index, or a file of them; None for those of the weights, or ImageNet's
             where there are 1000 classes.
         images: how many samples to look at; None for all.
+        scores: of how many images to measure whether the score follows the map, with about 100
+            forward passes each; None for all.
+        sanity: whether to test that the maps follow the weights, by making these random.
         batch_size: for what does not come in batches.
         device: where to run, `cpu`, `cuda:1`; None for where the model is.
         seed: of random input and of the choice of samples.
@@ -75,10 +84,12 @@ def gradcam(
         ignore: none of these rules.
         thresholds: changed thresholds, by rule code and name.
         progress: told (images done, images in all).
+        doing: told what takes time besides, as it begins: the scoring of an image, the sanity test.
 
     Returns:
         A report with the findings of CAM, the tables `predictions` and `maps`, and `predictions`
-        for the summary; its facts hold the maps, `facts.arrays()` all of them.
+        for the summary; its facts hold the maps, `facts.arrays()` all of them. With `scores` and
+        `sanity` also the tables of these names, `faithfulness` and `sanity`.
 
     Raises:
         NetDoctorError: the model, data, layer or target cannot be used.
@@ -88,6 +99,8 @@ def gradcam(
         raise UsageError(f"method is {method!r}", hint=f"give {', '.join(METHODS)}")
     if images is not None and images < 1:
         raise UsageError(f"images is {images}", hint="give 1 or more")
+    if scores is not None and scores < 0:
+        raise UsageError(f"scores is {scores}", hint="give 0 or more")
     names = read_names(Path(class_names)) if isinstance(class_names, (str, Path)) else class_names
     loaded = loaded_from(model, device)
     source = _source(data, loaded, images, seed)
@@ -97,19 +110,35 @@ def gradcam(
     wish = wish_of(str(target), head, known)
     asked = [*([layer] if isinstance(layer, str) else layer), *layers]
     chosen, layer_notes = _layers(asked, loaded, seen, head)
+    plan = Plan(head, chosen, cast(Method, method), wish, known)
+    tell = doing or _silent
+    assess = assessor(scores, seed=seed, batch_size=batch_size, doing=tell) if scores != 0 else None
     facts = probe.measure(
-        loaded.module, source, Plan(head, chosen, cast(Method, method), wish, known),
-        images=images, batch_size=batch_size, seed=seed, fresh=_untrained(loaded),
+        loaded.module, source, plan,
+        images=images, batch_size=batch_size, seed=seed, fresh=_untrained(loaded), assess=assess,
         progress=None if progress is None else lambda done: progress(done, images or done),
     )  # fmt: skip
-    judgement = judge(facts, rules, thresholds)
-    notes = [*cam_layers.described(chosen), *layer_notes, _told(head, facts), *name_notes]
+    test = Sanity((), (), "not asked for (--sanity)")
+    if sanity:
+        tell("sanity test")
+        test = sanity_of(
+            loaded.module, source, plan, images=images, batch_size=batch_size, seed=seed
+        )
+    tested = SanityFacts(method, str(chosen[-1].site), test, facts.fresh)
+    judgement = judge([facts, tested], rules, thresholds)
+    notes = [
+        *cam_layers.described(chosen),
+        *layer_notes,
+        _told(head, facts),
+        *name_notes,
+        *_trust_notes(facts, tested),
+    ]
     return Report(
         command="gradcam",
         subject=loaded.name,
         device=facts.device,
         facts=facts,
-        tables=[tables.predictions(facts), tables.maps(facts)],
+        tables=[tables.predictions(facts), tables.maps(facts), *_trust_tables(facts, test)],
         findings=judgement.findings,
         ran=judgement.ran,
         skipped=judgement.skipped,
@@ -118,9 +147,27 @@ def gradcam(
         settings={
             "seed": seed, "samples": len(facts.images), "data": source.description,
             "synthetic": facts.synthetic, "images": images, "method": method,
-            "target": target, "layer": [str(each.site) for each in chosen],
+            "target": target, "scores": scores, "sanity": sanity,
+            "layer": [str(each.site) for each in chosen],
         },
     )  # fmt: skip
+
+
+def _silent(what: str) -> None:
+    """Tells nobody."""
+
+
+def _trust_tables(facts: GradCamFacts, test: Sanity) -> list[Table]:
+    """The tables of what was measured."""
+    scored = [(each.input.name, each.faithfulness) for each in facts.images]
+    found = [trust_tables.faithfulness(scored, NOT_ASKED_FOR), trust_tables.sanity(test)]
+    return [each for each in found if each.rows]
+
+
+def _trust_notes(facts: GradCamFacts, tested: SanityFacts) -> list[str]:
+    """How far the maps can be trusted, in a line for each test."""
+    lines = trust_tables.told([each.faithfulness for each in facts.images], NOT_ASKED_FOR)
+    return [*lines, *trust_tables.sanity_told(tested)]
 
 
 def _untrained(loaded: LoadedModel) -> bool | None:

@@ -66,6 +66,7 @@ def examine(
             "layers": config.layers,
             "seed": config.seed,
             "progress": progress,
+            "doing": None if progress is None else progress.doing,
         }
         taken = _taken(function, settings)
         report = function(loaded, data, **{**taken, **rules, **options})

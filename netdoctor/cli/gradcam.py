@@ -71,6 +71,21 @@ Images = Annotated[
         metavar="N", rich_help_panel="Data", show_default=False,
     ),
 ]  # fmt: skip
+Scores = Annotated[
+    str,
+    typer.Option(
+        "--scores", help="Of how many images, the first ones, to measure whether the score follows "
+        "the map: a number, all or none. About 100 forward passes each.",
+        metavar="N", rich_help_panel="Explanation",
+    ),
+]  # fmt: skip
+SanityFlag = Annotated[
+    bool,
+    typer.Option(
+        "--sanity", help="Test that the maps follow the weights, by making these random.",
+        rich_help_panel="Explanation",
+    ),
+]  # fmt: skip
 Alpha = Annotated[
     float,
     typer.Option(
@@ -87,6 +102,8 @@ def gradcam(
     layer: LayerOption = [],  # noqa: B006  Typer copies it
     class_names: ClassNames = None,
     images: Images = None,
+    scores: Scores = "4",
+    sanity: SanityFlag = False,
     alpha: Alpha = 0.6,
 ) -> int:
     """Where the network looks: a heat map and an overlay for each image.
@@ -96,6 +113,7 @@ def gradcam(
     """
     given = request.config
     wanted = _count(images, synthetic=given.data in (None, "random"))
+    scored = _scored(scores)
     if class_names is not None:
         from netdoctor.inputs.class_names import read_names
 
@@ -105,7 +123,7 @@ def gradcam(
     report = examine(
         dataclasses.replace(request, settings=settings), "gradcam", method=method.value,
         target=target, layer=layer, class_names=None if class_names is None else str(class_names),
-        images=wanted, batch_size=given.batch_size,
+        images=wanted, scores=scored, sanity=sanity, batch_size=given.batch_size,
     )  # fmt: skip
     named = [str(each.site) for each in report.facts.layers]
     report = report.replace(settings={**report.settings, "layer": named})
@@ -125,6 +143,15 @@ def _count(text: str | None, *, synthetic: bool) -> int | None:
     if not 0 < count < _ALL:
         raise UsageError(f"--images {text}: it is neither a number above 0 nor all")
     return count
+
+
+def _scored(text: str) -> int | None:
+    """Of how many images the faithfulness is measured; None for all."""
+    if text in ("all", "none"):
+        return None if text == "all" else 0
+    if not (text.isdecimal() and int(text) < _ALL):
+        raise UsageError(f"--scores {text}: it is neither a number nor all nor none")
+    return int(text)
 
 
 def draw(

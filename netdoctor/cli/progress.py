@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of a task; calling it with (done, total) moves it."""
+
+    bars: Progress
+    task: TaskID
+    name: str
+
+    def __call__(self, done: int, total: int) -> None:
+        self.bars.update(self.task, completed=done, total=total)
+
+    def doing(self, what: str) -> None:
+        """Shows what takes time just now; nothing for an empty text."""
+        self.bars.update(self.task, description=f"{self.name}: {what}" if what else self.name)
 
 
 def somebody_watches() -> bool:
@@ -19,8 +37,8 @@ def somebody_watches() -> bool:
 @contextlib.contextmanager
 def progress_bar(
     task: str, *, quiet: bool, unit: Literal["steps", "bytes"] = "steps"
-) -> Iterator[Progress | None]:
-    """A callable (done, total) that moves a bar which vanishes at the end; None when unwatched."""
+) -> Iterator[Bar | None]:
+    """A bar that vanishes at the end; None when unwatched."""
     if quiet or not somebody_watches():
         yield None
         return
@@ -39,5 +57,4 @@ def progress_bar(
     with Bars(
         *columns, count, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as bars:
-        bar = bars.add_task(task, total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
+        yield Bar(bars, bars.add_task(task, total=None), task)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netdoctor.facts.faithfulness import Faithfulness, Sanity
+from netdoctor.facts.faithfulness import Faithfulness
 from netdoctor.facts.featuremaps import InputImage, Layout
 from netdoctor.facts.site import Site
 
@@ -98,7 +98,7 @@ class Explained:
         top: the likeliest classes, the predicted one first.
         target: what was explained.
         maps: one a layer, in call order.
-        faithfulness, sanity: of the last map, where they were asked for.
+        faithfulness: of the last map, where it was asked for.
     """
 
     input: InputImage
@@ -107,7 +107,6 @@ class Explained:
     target: Target
     maps: tuple[HeatMap, ...]
     faithfulness: Faithfulness | None = None
-    sanity: Sanity | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def palette() -> NDArray[np.uint8]:
 @lru_cache(maxsize=1)
 def grey_palette() -> NDArray[np.uint8]:
     """The same with the levels from black to a white that the background is not."""
-    colours = palette().copy()
+    colours: NDArray[np.uint8] = palette().copy()
     colours[:LEVELS] = np.linspace(0, 240, LEVELS).round()[:, None]
     return colours
 

@@ -93,13 +93,11 @@ def _explained(
     aims = [aim for aim, _, _ in rows]
     maps = heat_maps(passes, batch, plan, logits, aims)
     shown = inputs_of(batch, batch.size, first, data, largest=_LARGEST_SHOWN)
-    size = image_size(batch) or (0, 0)
+    size, images = image_size(batch) or (0, 0), image_tensor(batch)
     found = []
     for at, (aim, target, top) in enumerate(rows):
         judged = None
-        if assess is not None:
-            image = image_tensor(batch)
-            assert image is not None
-            judged = assess(scorer(passes, batch, at, aim), image[at], maps[at][-1].values)
+        if assess is not None and images is not None and images.ndim == 4:
+            judged = assess(scorer(passes, batch, at, aim), images[at], maps[at][-1].values)
         found.append(Explained(shown[at], size, top, target, tuple(maps[at]), judged))
     return found

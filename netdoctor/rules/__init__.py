@@ -13,9 +13,9 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "check-forward": (
         "NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT001", "WGT007", "DAT004", "DAT010",
     ),
-    "gradcam": ("CAM",),
     "gradflow": ("GRD", "MOD001", "MOD002", "DAT004", "DAT010"),
     "lrfind": ("LRF", "DAT004", "DAT010"),
+    "gradcam": ("CAM",),
     "overfit": ("MOD005", "DAT004", "DAT010"),
     "kernels": ("WGT",),
     "check-weights": ("WGT",),
@@ -35,6 +35,7 @@ def catalogue() -> dict[str, Rule]:
         learning,
         learning_rate,
         numerics,
+        sanity,
         signals,
         state,
         targets,

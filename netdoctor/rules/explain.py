@@ -10,7 +10,9 @@ from netdoctor.rules.core import Hit, Skip, rule
 
 
 @rule("CAM001", "blank-heatmap", Severity.WARNING)
-def blank_heatmap(facts: GradCamFacts, *, threshold: float = 0.0) -> Iterator[Hit | Skip]:
+def blank_heatmap(
+    facts: GradCamFacts, *, threshold: float = 0.0, undecided: float = 1.5
+) -> Iterator[Hit | Skip]:
     """The heat map of an image is empty before it is normalised.
 
     Measures: for each image and layer, the largest value of the heat map minus its smallest, at
@@ -21,9 +23,11 @@ def blank_heatmap(facts: GradCamFacts, *, threshold: float = 0.0) -> Iterator[Hi
     errors blown up to full colour.
 
     False alarm: a class that the network does not see in the image may rightly have no evidence in
-    its favour; then the message says that all that is seen counts against it. A map without output
-    or gradient is not judged for weights that are untrained, nor where all classes have one and
-    the same score, as behind a head of zeros.
+    its favour; then the message says that all that is seen counts against it. Only NaN is judged in
+    a network whose weights are untrained, and where all classes have one and the same score, as
+    behind a head of zeros. Where nobody knows whether the weights are trained, a map without
+    evidence is not judged while the likeliest class has less than `undecided` times the score of a
+    guess: untrained networks name a class by its bias alone.
 
     Remedy: for a target without evidence explain the predicted class, or look at another layer;
     for a gradient or output of 0 run gradflow and deadneurons; for NaN run check-forward.
@@ -35,20 +39,25 @@ def blank_heatmap(facts: GradCamFacts, *, threshold: float = 0.0) -> Iterator[Hi
             if heat.spread > threshold:
                 continue
             subject = f"{image.input.name}: {heat.site}"
-            unlearnt = _unlearnt(facts, image)
-            if unlearnt and heat.blank not in ("no evidence", "not finite"):
+            unlearnt = _unlearnt(facts, image, heat.blank, undecided)
+            if unlearnt:
                 yield Skip(unlearnt, subject)
                 continue
             yield _hit(facts, image, heat, subject, threshold)
 
 
-def _unlearnt(facts: GradCamFacts, image: Explained) -> str:
-    """Why nothing can be expected of the network yet; empty where it may have learnt."""
+def _unlearnt(facts: GradCamFacts, image: Explained, blank: Blank, undecided: float) -> str:
+    """Why no more can be expected of the network yet; empty where it may have learnt."""
+    if blank == "not finite":
+        return ""
     if facts.fresh:
         return "the weights are untrained"
     scores = {guess.score for guess in image.top}
     if len(image.top) > 1 and len(scores) == 1:
         return "all classes have the same score: the head has not learnt anything"
+    unknown = facts.fresh is None and blank == "no evidence"
+    if unknown and max(scores, default=1.0) < undecided / facts.classes:
+        return "no class is much likelier than by chance: the weights may be untrained"
     return ""
 
 

@@ -243,7 +243,7 @@ def test_the_options_reach_the_examination(netdoctor: CommandLine) -> None:
     assert seen == {
         "batches": 3, "batch_size": 32, "seed": 7, "layers": ("a.*", "b"), "select": (),
         "ignore": ("dead-units",), "thresholds": {"ACT001": {"min_samples": 5}},
-        "per_position": True, "progress": None,
+        "per_position": True, "progress": None, "doing": None,
     }  # fmt: skip
 
 

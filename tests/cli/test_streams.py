@@ -106,9 +106,10 @@ def test_a_bar_appears_on_a_terminal_only_when_it_is_wanted(
     with progress_bar("deadneurons", quiet=False) as progress:
         assert progress is not None
         progress(3, 10)
+        progress.doing("scoring image 2")
     out, err = capsys.readouterr()
     assert out == ""
-    assert "deadneurons" in err
+    assert "deadneurons: scoring image 2" in err
     monkeypatch.setenv("CI", "true")
     with progress_bar("deadneurons", quiet=False) as progress:
         assert progress is None

@@ -19,6 +19,7 @@ from netdoctor.probes.cam_maps import scorer
 from netdoctor.probes.cam_pass import plain_batch, tapped
 from netdoctor.probes.cam_targets import Wish, aimed, head_of
 from netdoctor.report import Report
+from sample_models import networks, shapes
 from tests.observe.state import fingerprint
 
 IMAGES = torch.randn(3, 3, 16, 24, generator=torch.Generator().manual_seed(0))
@@ -340,6 +341,34 @@ def test_a_blank_map_is_found_with_its_reason() -> None:
     heat = report.facts.images[0].maps[0]
     assert (heat.blank, heat.highest <= 0) == ("no evidence", True)
     assert not heat.values.any()
+
+
+def test_no_evidence_in_an_untrained_network_is_no_finding() -> None:
+    """Without norms nobody knows that it is untrained; the bias alone names the class."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)
+    )
+    with torch.no_grad():
+        model[-1].weight.abs_().neg_()
+    report = netdoctor.gradcam(model, IMAGES)
+    assert (report.facts.fresh, report.findings) == (None, ())
+    assert {each.maps[0].blank for each in report.facts.images} == {"no evidence"}
+    reasons = [each.reason for each in report.skipped if each.rule == "blank-heatmap"]
+    assert len(reasons) == len(report.facts.images)
+    assert "the weights may be untrained" in reasons[0]
+
+
+@pytest.mark.parametrize("name", ["healthy", "healthy_functional", "healthy_tanh"])
+def test_fresh_networks_raise_nothing_at_the_default_layer(name: str) -> None:
+    data = [torch.stack([shapes.test_set()[place][0] for place in range(40)])]
+    blank = 0
+    for seed in range(3):
+        torch.manual_seed(seed)
+        report = netdoctor.gradcam(getattr(networks, name)(trained=False), data, images=40)
+        assert report.findings == ()
+        blank += sum(not each.maps[-1].values.any() for each in report.facts.images)
+    assert blank
 
 
 @pytest.mark.parametrize("spoil", ["nan", "dead", "flat"])

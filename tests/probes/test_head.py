@@ -335,7 +335,8 @@ def test_the_sample_network_with_a_softmax_is_found_and_its_siblings_are_not() -
     batches = [Batch((x,), {}, y, len(x)) for x, y in [next(iter(shapes.test_loader()))]]
     (finding,) = found(head.measure(networks.sick_softmax(), batches, Objective()))
     assert finding.severity.value == "error"
-    for factory in (networks.healthy, networks.healthy_convnext, networks.healthy_tanh):
+    healthy = (networks.healthy, networks.healthy_convnext, networks.healthy_tanh)
+    for factory in (*healthy, networks.healthy_dilated):
         assert found(head.measure(factory(), batches, Objective())) == []
 
 

@@ -76,7 +76,8 @@ def test_an_odd_last_batch_with_momentum_one_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["healthy", "healthy_functional", "healthy_convnext", "healthy_tanh"]
+    "name",
+    ["healthy", "healthy_functional", "healthy_convnext", "healthy_tanh", "healthy_dilated"],
 )
 @pytest.mark.parametrize("objective", [Objective, lambda: None])
 def test_healthy_sample_networks_are_healthy(name: str, objective: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netdoctor.facts.activations import ActivationFacts, CallFacts, Moments, Units
+from netdoctor.facts.faithfulness import Sanity, SanityFacts
 from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
 from netdoctor.facts.gradflow import CallGradient, Cause, GradientFacts, ParameterGradient, State
 from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
@@ -197,6 +198,22 @@ def overfitted(
     return dataclasses.replace(facts, **changes)
 
 
+def randomisation_test(
+    final: float, *, error: float = 0.0, centre: float = 0.3, cells: int = 49, images: int = 8
+) -> SanityFacts:
+    """A trained network whose maps still have this correlation when all weights are random."""
+    test = Sanity(
+        ("fc", "conv1"),
+        (0.9, final),
+        error=error,
+        centre=centre,
+        cells=cells,
+        images=images,
+        draws=3,
+    )
+    return SanityFacts("eigencam", "layer4", test, fresh=False)
+
+
 CASES = {
     "ACT001": Cases(
         fires=facts(units(dead=16)), quiet=facts(units(dead=15)), boundary=facts(units(dead=16))
@@ -210,6 +227,11 @@ CASES = {
         boundary=facts(units(saturated=8)),
     ),
     "ACT004": Cases(fires=sensitivity(0.0), quiet=sensitivity(0.02), boundary=sensitivity(1e-6)),
+    "CAM002": Cases(
+        fires=randomisation_test(0.98),
+        quiet=randomisation_test(0.2),
+        boundary=randomisation_test(0.7),
+    ),
     "DAT004": Cases(fires=labels(0, 40), quiet=labels(0, 9), boundary=labels(1, 10)),
     "DAT010": Cases(
         fires=labels(0, 9, "int32"), quiet=labels(-1, 9), boundary=labels(0, 1, "float32")
