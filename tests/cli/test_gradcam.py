@@ -123,6 +123,8 @@ def test_class_names_from_files(folder: Path, capsys: pytest.CaptureFixture[str]
         (["--class-names", "missing.txt"], "missing.txt"),
         (["--images", "none"], "none"),
         (["--method", "smoothcam"], "smoothcam"),
+        (["--std", "nan,1,1"], "--std"),
+        (["--resize", "100000"], "--resize"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_2(
