@@ -34,6 +34,18 @@ class Turned(nn.Module):
 def no_class():
     return Turned(lambda y: y[:, :0])
 
+def raising(gradient):
+    raise KeyError("in the backward pass")
+
+def watch(module, inputs, output):
+    if output.requires_grad:
+        output.register_hook(raising)
+
+def hooked():
+    found = network()
+    found[6].register_forward_hook(watch)
+    return found
+
 def labels():
     return Turned(lambda y: y.argmax(1))
 
@@ -138,12 +150,13 @@ def test_what_cannot_be_meant_is_exit_2(
 @pytest.mark.parametrize(
     ("model", "says"),
     [
+        ("hooked", "in the backward pass"),
         ("no_class", "output (1, 0) does not have one row an image"),
         ("labels", "output (1,) is of int64, not floating point"),
         ("one_row", "gives output (1, 10) for a batch of 3"),
     ],
 )
-def test_outputs_that_score_no_class_for_each_image_are_exit_2(
+def test_networks_that_score_no_class_for_each_image_are_exit_2(
     folder: Path, capsys: pytest.CaptureFixture[str], model: str, says: str
 ) -> None:
     found = document(folder, capsys, code=2, model=model)
