@@ -529,3 +529,8 @@ def test_endless_names_and_rings_of_indices_are_refused(
         assert (outcome.code, outcome.out) == (2, "")
         assert told in outcome.err
         assert len(outcome.err) < 600
+
+
+def test_evidence_that_is_empty_is_not_printed(netdoctor: CommandLine) -> None:
+    torch.save({"w": torch.tensor([1.0, math.nan])}, "sick.pt")
+    assert "values 2\n" in netdoctor("check-weights", "sick.pt").out
