@@ -67,6 +67,11 @@ def check_weights(
     ]
     if len(read) == 1 and isinstance(read[0], RefusedFile):
         raise CheckpointError(read[0].message, hint=read[0].hint)
+    if len(read) == 1 and isinstance(read[0], FileFacts) and not read[0].weights.tensors:
+        raise CheckpointError(
+            f"{files[0]} holds no tensor.",
+            hint="torch.save(model.state_dict(), FILE) writes those of a model.",
+        )
     return _report(WeightFileFacts(tuple(read)), against, rules, thresholds)
 
 
@@ -110,6 +115,8 @@ def _read(
         return RefusedFile(str(path), opened.kind, opened.message, opened.hint)
     try:
         facts = measure(opened, thorough=thorough, progress=progress)
+        if facts.not_examined and not facts.weights.tensors:
+            return _unreadable(facts)
         changes = compare(opened, earlier, progress) if earlier is not None else None
         return dataclasses.replace(facts, changes=changes)
     except NetDoctorError as error:
@@ -117,6 +124,16 @@ def _read(
     except OSError as error:
         said = f"{path} cannot be read: {error.strerror or error}."
         return RefusedFile(str(path), CheckpointError.kind, said)
+
+
+def _unreadable(facts: FileFacts) -> RefusedFile:
+    name, reason = facts.not_examined[0]
+    return RefusedFile(
+        facts.path,
+        CheckpointError.kind,
+        f"{facts.path} holds no tensor that can be examined: {name[:200]}: {reason}.",
+        "Save it with types that torch computes with: float32, bfloat16, int8.",
+    )
 
 
 def _report(
@@ -130,7 +147,7 @@ def _report(
     judged = {id(each): _judge(each, rules, thresholds, alone=alone) for each in read}
     findings = [each for one in judged.values() for each in one.findings]
     findings.sort(key=lambda finding: -finding.severity.rank)
-    verdicts = [(each, _verdict(judged.get(id(each)))) for each in facts.files]
+    verdicts = [(each, _verdict(each, judged.get(id(each)))) for each in facts.files]
     sick = {
         (file.path, name)
         for file in read
@@ -194,9 +211,11 @@ def _subjects(finding: Finding, file: FileFacts, alone: bool) -> list[str]:
     return [subject, f"{subject}.running_var"]
 
 
-def _verdict(judgement: Judgement | None) -> str:
-    if judgement is None:
+def _verdict(file: FileFacts | RefusedFile, judgement: Judgement | None) -> str:
+    if judgement is None or isinstance(file, RefusedFile):
         return "could not be examined"
+    if not file.weights.tensors:
+        return "no tensors"
     worst = max((each.severity.rank for each in judgement.findings), default=-1)
     return {Severity.ERROR.rank: "sick", Severity.WARNING.rank: "ailing"}.get(worst, "healthy")
 

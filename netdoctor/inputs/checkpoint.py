@@ -14,11 +14,13 @@ from netdoctor.inputs.inert_objects import Opaque
 from netdoctor.inputs.loading import LoadSummary, load_into
 from netdoctor.inputs.state_dicts import Candidate, State, find_state_dicts, not_read
 from netdoctor.inputs.state_names import match_names
+from netdoctor.inputs.stored import refuse_long_name
 from netdoctor.inputs.user_code import kind_of, near_misses
 
 __all__ = ["LoadSummary", "State", "load_into", "read_state"]
 
 _SHOWN = 6
+_LARGEST_REPEATED = 2**28
 
 
 def read_state(
@@ -53,11 +55,25 @@ def read_state(
         chosen = _by_model(path, candidates, model)
         keys = ", ".join(repr(one.key) for one in candidates[:_SHOWN])
         notes.append(f"{path.name}: took {chosen.key!r} of {keys}: it fits the model best")
+    _refuse_forged(path, chosen.tensors)
     unread = tuple(not_read(content, chosen.key))
     notes += _notes(path, chosen, unread)
     return State(
         chosen.tensors, path, chosen.key, unread, tuple(notes), chosen.extras, chosen.metadata
     )
+
+
+def _refuse_forged(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuses what a small file makes large: a value that stands for billions, endless names."""
+    for name, tensor in tensors.items():
+        refuse_long_name(name, path)
+        claimed = tensor.numel() * tensor.element_size()
+        held = tensor.untyped_storage().nbytes()
+        if claimed > _LARGEST_REPEATED and claimed > held:
+            raise CheckpointError(
+                f"{path} makes {claimed} bytes of the {held} that it holds of {name!r}: refused.",
+                hint="Save the tensor as it is, before it is expanded.",
+            )
 
 
 def _notes(path: Path, chosen: Candidate, unread: tuple[str, ...]) -> list[str]:

@@ -47,7 +47,7 @@ def read_file(path: Path, *, trust: bool = False) -> Any:
     except CheckpointError:
         raise
     except (Exception, SystemExit) as error:
-        reason = str(error).strip().partition("\n")[0][:200]
+        reason = str(error).strip().partition("\n")[0][:200] or "it ends too early"
         raise CheckpointError(
             f"{path} cannot be read: {type(error).__name__}: {reason}",
             hint=f"It may be damaged: save or download it again. {freshly_written(path)}".rstrip(),
@@ -103,6 +103,11 @@ def _read_shards(path: Path, trust: bool) -> dict[str, Any]:
         )
     state: dict[str, Any] = {}
     for shard in shards:
+        if sniff(path.parent / shard) == "index":
+            raise CheckpointError(
+                f"{path.parent / shard} is an index where a shard should be.",
+                hint="Give the index whose files are checkpoints.",
+            )
         content = read_file(path.parent / shard, trust=trust)
         wanted = [name for name, file in weight_map.items() if file == shard]
         absent = [name for name in wanted if name not in content]

@@ -16,6 +16,7 @@ from netdoctor.inputs.user_code import near_paths
 
 _FORMS = "Give one name a line (.txt), a list, or a mapping from index to name (.json, .yaml)."
 IMAGENET = 1000
+_LISTED = 6
 
 
 @functools.cache
@@ -74,7 +75,8 @@ def index_of(name: str, names: Sequence[str]) -> int:
     if len(found) == 1:
         return found[0]
     if found:
-        listed = " and ".join(f"{index} ({names[index]})" for index in found)
+        listed = " and ".join(f"{index} ({names[index]})" for index in found[:_LISTED])
+        listed += f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
         raise UsageError(
             f"--target {name}: several classes have that name: {listed}",
             hint="Give the index of the one that is meant.",
@@ -130,7 +132,9 @@ def _listed(found: Any) -> tuple[str, ...]:
         if min(numbered, default=0) < 0 or last > 10**6:
             return ()
         return tuple(_name(numbered.get(at, f"class {at}")) for at in range(last + 1))
-    if isinstance(found, list):
+    if isinstance(found, list) and not any(
+        each is None or isinstance(each, dict) for each in found
+    ):
         return tuple(_name(each) for each in found)
     return ()
 

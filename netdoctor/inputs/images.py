@@ -67,6 +67,9 @@ IMAGENET = Preprocessing(
 )  # fmt: skip
 
 
+_MOST_PIXELS = 2**28
+
+
 def read_image(path: str | Path) -> Image.Image:
     """The image in that file, turned upright as its EXIF data says.
 
@@ -170,6 +173,11 @@ def _resized(image: Image.Image, short_side: int, interpolation: str) -> Image.I
         size = (short_side, int(short_side * height / width))
     else:
         size = (int(short_side * width / height), short_side)
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise DataError(
+            f"An image of {width}×{height} would be resized to {size[0]}×{size[1]}.",
+            hint="Give a smaller --resize, or cut the image first.",
+        )
     return image if size == image.size else image.resize(size, _INTERPOLATIONS[interpolation])
 
 

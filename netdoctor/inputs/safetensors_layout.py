@@ -10,7 +10,13 @@ import msgspec
 from netdoctor.errors import CheckpointError
 from netdoctor.inputs.groups import group_of
 from netdoctor.inputs.sniff import freshly_written
-from netdoctor.inputs.stored import ITEM_BYTES, StoredFile, StoredTensor, version_of
+from netdoctor.inputs.stored import (
+    ITEM_BYTES,
+    StoredFile,
+    StoredTensor,
+    refuse_long_name,
+    version_of,
+)
 
 _LARGEST_HEADER = 100_000_000
 _MOST_ENTRIES = 1_000_000
@@ -68,6 +74,7 @@ def _entries(path: Path, raw: bytes) -> dict[str, _Entry]:
 
 
 def _tensor(path: Path, name: str, entry: _Entry, base: int) -> StoredTensor:
+    refuse_long_name(name, path)
     dtype, shape, offsets = entry.dtype, entry.shape, entry.data_offsets
     if dtype is None or shape is None or offsets is None:
         raise _damaged(path, f"says no type, shape or place of {name[:200]!r}")

@@ -139,6 +139,7 @@ def _zip(path: Path) -> Kind:
     try:
         with zipfile.ZipFile(path) as archive:
             tops = archive.namelist()
+            packed = [each.filename for each in archive.infolist() if each.compress_type]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         what = "is truncated: its zip archive has no directory at the end"
         raise _unfinished(path, what) from None
@@ -152,6 +153,9 @@ def _zip(path: Path) -> Kind:
     if "archive_format" in names:
         raise _refusal(path, "is a torch.export archive, a program and not a state dict")
     if "data.pkl" in names:
+        if packed:
+            what = f"has the compressed entry {packed[0][:200]!r}, which torch.save never writes"
+            raise _refusal(path, what, "Load it with torch.load, and save it with torch.save.")
         return "zip"
     if any(name.endswith(".npy") for name in tops):
         raise _refusal(path, "is a NumPy archive (.npz), not a checkpoint")

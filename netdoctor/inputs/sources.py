@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -159,7 +160,7 @@ def _for_images(wishes: _Wishes, size: tuple[int, int]) -> tuple[Preprocessing, 
     result = Preprocessing(
         tuple(mean), tuple(std), resize, crop, source, base.interpolation
     ).for_channels(channels)
-    if min(result.std) <= 0:
+    if not all(0 < each < math.inf for each in result.std):
         raise UsageError("A std of images is not above 0.", hint="Give positive numbers to --std.")
     notes = [f"images: {result} ({source})"]
     if channels == 1:

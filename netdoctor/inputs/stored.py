@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from netdoctor.errors import CheckpointError
+
 ITEM_BYTES = {
     "bool": 1, "uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "uint32": 4, "int32": 4,
     "uint64": 8, "int64": 8, "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8,
@@ -13,6 +15,7 @@ ITEM_BYTES = {
     "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1,
 }  # fmt: skip
 """Bytes of one value, by the name that torch gives the type."""
+_LONGEST_NAME = 4096
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,3 +80,16 @@ def by_place(tensors: Sequence[StoredTensor]) -> list[int]:
     return sorted(
         range(len(tensors)), key=lambda each: (str(tensors[each].path), tensors[each].offset)
     )
+
+
+def refuse_long_name(name: str, path: Path | str = "It") -> None:
+    """Refuses names that would fill every table they stand in: layers are not called so.
+
+    Raises:
+        CheckpointError: the name has more than 4096 characters.
+    """
+    if len(name) > _LONGEST_NAME:
+        raise CheckpointError(
+            f"{path} names a tensor in {len(name)} characters, {name[:40]!r} first: refused.",
+            hint="It is damaged or forged: get it again.",
+        )

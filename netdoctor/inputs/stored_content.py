@@ -20,10 +20,12 @@ from netdoctor.inputs.containers import (
 )  # fmt: skip
 from netdoctor.inputs.groups import group_of, group_of_key
 from netdoctor.inputs.inert_objects import Known, NumpyArray, Opaque
+from netdoctor.inputs.stored import refuse_long_name
 from netdoctor.inputs.torch_pickle import Unread, View
 
 Found = View | Unread | np.ndarray
 _MOST_NAME_CHARACTERS = 2**26
+_LONE = "tensor"
 _LEAVES = (str, bytes, bytearray, int, float, View, Unread, NumpyArray)
 
 
@@ -45,11 +47,13 @@ def tensors_in(content: Any) -> list[NamedTensor]:
     """Every tensor of a file once, with names that are unique within their group.
 
     Raises:
-        CheckpointError: the names together are longer than any checkpoint's.
+        CheckpointError: a name, or all of them together, is longer than any checkpoint's.
     """
     found: list[NamedTensor] = []
     characters = 0
-    for each in _search(content, "", 0, set()):
+    lone = _as_tensor(content)
+    for each in _search({_LONE: lone} if lone is not None else content, "", 0, set()):
+        refuse_long_name(each.name)
         characters += len(each.key) + len(each.name)
         if characters > _MOST_NAME_CHARACTERS:
             raise CheckpointError("The names of its tensors take more than 64 MiB: refused.")

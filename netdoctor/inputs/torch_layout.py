@@ -23,6 +23,7 @@ from netdoctor.inputs.torch_pickle import Storage, View, read_pickle
 _LARGEST_PICKLE = 2**28
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _ENCRYPTED = 1
+_SAVE_AGAIN = "Save it again with torch.save."
 Places = Mapping[str, tuple[int, int]]
 """By storage key the offset of its bytes in the file, and their number."""
 
@@ -90,7 +91,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
     except Exception as error:
         # A damaged or forged pickle can fail in any way that Python can.
-        told = "".join(str(error).partition("\n")[0][:160])
+        told = str(error).partition("\n")[0][:160] or "it ends too early"
         raise CheckpointError(
             f"{path} cannot be read: {type(error).__name__}: {told}",
             hint=f"It may be damaged: save or download it again. {freshly_written(path)}".rstrip(),
@@ -103,14 +104,14 @@ def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     for info in archive.infolist():
         name = info.filename.partition("/")[2]
         if name in entries:
-            raise CheckpointError(f"It holds {name[:200]!r} twice: refused.")
+            raise CheckpointError(f"It holds {name[:200]!r} twice: refused.", hint=_SAVE_AGAIN)
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise CheckpointError(
                 f"Its entry {name[:200]!r} is compressed, which torch.save never does: refused.",
-                hint="Save it again with torch.save.",
+                hint=_SAVE_AGAIN,
             )
         if info.flag_bits & _ENCRYPTED:
-            raise CheckpointError(f"Its entry {name[:200]!r} is encrypted.")
+            raise CheckpointError(f"Its entry {name[:200]!r} is encrypted.", hint=_SAVE_AGAIN)
         entries[name] = info
     return entries
 

@@ -101,7 +101,10 @@ def _sharded(path: Path) -> StoredFile:
 
 def _shard(path: Path) -> StoredFile:
     if sniff(path) == "index":
-        raise CheckpointError(f"{path} is an index where a shard should be.")
+        raise CheckpointError(
+            f"{path} is an index where a shard should be.",
+            hint="Give the index whose files are checkpoints.",
+        )
     return open_stored(path)
 
 
@@ -116,7 +119,10 @@ def _weight_map(path: Path) -> dict[str, str]:
             hint="An index has a weight_map from tensor names to files beside it.",
         ) from None
     if len(set(weight_map.values())) > _MOST_SHARDS or not weight_map:
-        raise CheckpointError(f"{path} names {len(set(weight_map.values()))} files: refused.")
+        raise CheckpointError(
+            f"{path} names {len(set(weight_map.values()))} files: refused.",
+            hint=f"An index names from 1 to {_MOST_SHARDS} files beside it.",
+        )
     for shard in set(weight_map.values()):
         _refuse_outside(path, shard)
     return weight_map

@@ -45,7 +45,9 @@ def preserved(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def restored(model: nn.Module) -> Iterator[WriteGuard]:
     """As `preserved`, for a caller that itself tells the guard of every torch function."""
-    attributes = [(module, module.training, dict(vars(module))) for module in model.modules()]
+    attributes = [
+        (module, type(module), module.training, dict(vars(module))) for module in model.modules()
+    ]
     held = tuple(value for *_, saved in attributes for value in saved.values())
     copies = [
         (each, dict(each) if isinstance(each, dict) else list(each))
@@ -60,14 +62,24 @@ def restored(model: nn.Module) -> Iterator[WriteGuard]:
         with _interrupts_held():
             for container, copy in copies:
                 _refill(container, copy)
-            for module, training, saved in attributes:
-                vars(module).update(saved)
-                for key in vars(module).keys() - saved.keys():
-                    del vars(module)[key]
+            for module, kind, training, saved in attributes:
+                if type(module) is kind:
+                    vars(module).update(saved)
+                    for key in vars(module).keys() - saved.keys():
+                        del vars(module)[key]
+                else:
+                    _remove_lazy_hooks(saved)
                 if module.training != training:  # a scripted module holds it elsewhere
                     module.training = training
             tensors.restore()
             restore_random()
+
+
+def _remove_lazy_hooks(saved: Mapping[str, Any]) -> None:
+    """Takes off what would give its shape to a lazy module that has one by now."""
+    for name in ("_initialize_hook", "_load_hook"):
+        if name in saved:
+            saved[name].remove()
 
 
 class _Tensors:

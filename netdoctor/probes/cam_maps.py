@@ -56,7 +56,7 @@ def _read(
     read: Callable[[Tensor], Tensor],
 ) -> Tensor:  # fmt: skip
     output = passes.run(with_images(batch, at, images), (), graph=False)
-    return read(aim.head.logits(output)).detach()
+    return read(aim.head.logits(output, len(images))).detach()
 
 
 def heat_maps(
@@ -129,7 +129,7 @@ class _Subject:
 
         repeated = with_images(self.batch, self.at, self.image.repeat(len(channels), 1, 1, 1))
         found = self.passes.run_changed(repeated, layer.site, change)
-        return self.aim.value(self.aim.head.logits(found)).detach()
+        return self.aim.value(self.aim.head.logits(found, len(channels))).detach()
 
 
 def _without_gradient(

@@ -106,6 +106,9 @@ class Passes:
         """Of a scalar for each site's output; None where it does not depend on it.
 
         `again` keeps the graph, for the gradients of another scalar.
+
+        Raises:
+            ModelError: the backward pass raised.
         """
         begins: list[Any] = [
             tap.begin for site in sites if (tap := self.taps.get(site)) and tap.begin is not None
@@ -114,9 +117,9 @@ class Passes:
             return [None] * len(sites)
         try:
             return list(torch.autograd.grad(value, begins, allow_unused=True, retain_graph=again))
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, MemoryError):
             raise
-        except RuntimeError as error:
+        except Exception as error:  # hooks and backward functions are the user's code
             raise ModelError(
                 f"The gradient cannot be computed: {describe(error)}", hint=_GRADIENT_FREE
             ) from error

@@ -40,9 +40,19 @@ class Head:
     classes: int
     scale: Scale
 
-    def logits(self, output: Any) -> Tensor:
-        """The tensor of an output, of the shape that the kind says; one logit is (N, 1)."""
+    def logits(self, output: Any, size: int | None = None) -> Tensor:
+        """The tensor of an output, of the shape that the kind says; one logit is (N, 1).
+
+        Raises:
+            ModelError: it does not have `size` rows.
+        """
         tensor, _ = main_output(output)
+        if size is not None and (tensor.ndim == 0 or len(tensor) != size):
+            raise ModelError(
+                f"The model gives {self.part} {tuple(tensor.shape)} for a batch of {size}: not "
+                "one row an image.",
+                hint="Let its forward keep the batch axis; --batch-size 1 gives one image a call.",
+            )
         if self.kind == "segmentation":
             return tensor
         return tensor.reshape(len(tensor), -1)
@@ -102,7 +112,13 @@ def head_of(output: Any, size: int, last_activation: str) -> Head:
             f"There is no class score to explain. {error.message}", hint=_NOT_A_SCORE
         ) from error
     named = f"{part} {tuple(tensor.shape)}"
-    if tensor.ndim == 0 or tensor.shape[0] != size or not tensor.is_floating_point():
+    if not tensor.is_floating_point():
+        kind_of = str(tensor.dtype).removeprefix("torch.")
+        raise ModelError(
+            f"There is no class score to explain: {named} is of {kind_of}, not floating point.",
+            hint=_NOT_A_SCORE,
+        )
+    if tensor.ndim == 0 or tensor.shape[0] != size or not tensor.numel():
         raise ModelError(
             f"There is no class score to explain: {named} does not have one row an image, of "
             f"{size}.",

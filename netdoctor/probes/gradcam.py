@@ -86,7 +86,7 @@ def _explained(
     batch = plain_batch(batch)
     sites = [each.site for each in plan.layers]
     output = passes.run(batch, sites, graph=plan.method in WITH_GRADIENT)
-    logits = plan.head.logits(output)
+    logits = plan.head.logits(output, batch.size)
     rows = [
         aimed(logits[at : at + 1], plan.head, plan.wish, plan.names) for at in range(batch.size)
     ]

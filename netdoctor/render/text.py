@@ -95,7 +95,9 @@ def _finding(finding: Finding, terminal: Terminal) -> list[Text]:
     title.append(f"  {finding.code} {finding.rule}  ", "bold")
     title.append(_say(finding.subject, terminal), "cyan")
     evidence = " · ".join(
-        f"{key.replace('_', ' ')} {brief(each)}" for key, each in finding.evidence.items()
+        f"{key.replace('_', ' ')} {brief(each)}"
+        for key, each in finding.evidence.items()
+        if each != ""
     )
     return [
         title,

@@ -489,3 +489,48 @@ def test_a_plain_pickle_is_not_run(netdoctor: CommandLine, tmp_path: Path) -> No
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(Attack(tmp_path / "ran")))
     assert netdoctor("check-weights", "plain.pt").code == 2
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_tensor_without_a_name_is_judged_and_a_file_without_any_is_not(
+    netdoctor: CommandLine, state: State
+) -> None:
+    torch.save(torch.tensor([1.0, math.nan]), "lone.pt")
+    torch.save({"epoch": 3}, "trainer.pt")
+    forged(Path("packed.safetensors"), {"w": entry(0, 2, [4], "F99")}, b"12")
+    torch.save(state, "good.pt")
+    assert codes(api.check_weights("lone.pt")) == {("WGT001", "tensor")}
+    alone = netdoctor("check-weights", "trainer.pt")
+    assert (alone.code, alone.out) == (2, "")
+    assert "trainer.pt holds no tensor." in alone.err
+    unknown = netdoctor("check-weights", "packed.safetensors")
+    assert unknown.code == 2
+    assert "w: the type 'F99' is not known" in unknown.err
+    both = netdoctor("check-weights", "good.pt", "trainer.pt", "--format", "json")
+    rows = json.loads(both.out)["tables"]["files"]
+    assert both.code == 0
+    assert [each["verdict"] for each in rows] == ["healthy", "no tensors"]
+
+
+@pytest.mark.parametrize("command", ["check-weights", "kernels"])
+def test_endless_names_and_rings_of_indices_are_refused(
+    command: str, netdoctor: CommandLine
+) -> None:
+    name = f"{'n' * 10**6}.weight"
+    named = forged(Path("named.safetensors"), {name: entry(0, 16, [2, 2])}, b"\0" * 16)
+    torch.save({name: torch.ones(2, 2)}, "named.pt")
+    Path("a.index.json").write_text('{"weight_map": {"w": "b.index.json"}}')
+    Path("b.index.json").write_text('{"weight_map": {"w": "a.index.json"}}')
+    for file, told in (
+        (str(named), "characters"),
+        ("named.pt", "characters"),
+        ("a.index.json", "b.index.json is an index where a shard should be"),
+    ):
+        outcome = netdoctor(command, file)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert told in outcome.err
+        assert len(outcome.err) < 600
+
+
+def test_evidence_that_is_empty_is_not_printed(netdoctor: CommandLine) -> None:
+    torch.save({"w": torch.tensor([1.0, math.nan])}, "sick.pt")
+    assert "values 2\n" in netdoctor("check-weights", "sick.pt").out

@@ -23,6 +23,35 @@ def network(outputs=10):
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, outputs),
     )
 
+class Turned(nn.Module):
+    def __init__(self, turn):
+        super().__init__()
+        self.network, self.turn = network(), turn
+
+    def forward(self, x):
+        return self.turn(self.network(x))
+
+def no_class():
+    return Turned(lambda y: y[:, :0])
+
+def raising(gradient):
+    raise KeyError("in the backward pass")
+
+def watch(module, inputs, output):
+    if output.requires_grad:
+        output.register_hook(raising)
+
+def hooked():
+    found = network()
+    found[6].register_forward_hook(watch)
+    return found
+
+def labels():
+    return Turned(lambda y: y.argmax(1))
+
+def one_row():
+    return Turned(lambda y: y[:1])
+
 def blank():
     found = network()
     with torch.no_grad():
@@ -106,6 +135,8 @@ def test_class_names_from_files(folder: Path, capsys: pytest.CaptureFixture[str]
         (["--class-names", "missing.txt"], "missing.txt"),
         (["--images", "none"], "none"),
         (["--method", "smoothcam"], "smoothcam"),
+        (["--std", "nan,1,1"], "--std"),
+        (["--resize", "100000"], "--resize"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_2(
@@ -114,6 +145,22 @@ def test_what_cannot_be_meant_is_exit_2(
     found = document(folder, capsys, *arguments, code=2)
     assert says in found["error"]["message"] + found["error"]["hint"]
     assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("hooked", "in the backward pass"),
+        ("no_class", "output (1, 0) does not have one row an image"),
+        ("labels", "output (1,) is of int64, not floating point"),
+        ("one_row", "gives output (1, 10) for a batch of 3"),
+    ],
+)
+def test_networks_that_score_no_class_for_each_image_are_exit_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], model: str, says: str
+) -> None:
+    found = document(folder, capsys, code=2, model=model)
+    assert says in found["error"]["message"]
 
 
 def test_a_blank_map_is_a_warning_an_image(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from torch import nn
 
 from netdoctor.__main__ import main
+from tests.cli.commandline import CommandLine
+from tests.cli.weight_files import archive, pickled
 
 HEALTHY = "sample_models.networks:healthy"
 SICK = "sample_models/weights/sick_norm_statistics.safetensors"
@@ -66,3 +69,20 @@ def test_a_network_without_convolutions_has_a_table_and_no_picture(tmp_path: Pat
     assert not list((tmp_path / "out").glob("*.png"))
     torch.save({"steps": torch.arange(3)}, file)
     assert main(["kernels", str(file), "--no-plots"]) == 2
+
+
+def test_a_value_that_stands_for_a_million_millions_is_refused(
+    netdoctor: CommandLine,
+) -> None:
+    torch.save({"w.weight": torch.ones(1, 1).expand(10**6, 10**6)}, "stretched.pt")
+    outcome = netdoctor("kernels", "stretched.pt", "--no-plots")
+    assert outcome.code == 2
+    assert "4000000000000 bytes of the 4" in outcome.err
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(netdoctor: CommandLine) -> None:
+    content = pickled({"a": 1}) + bytes(2**24)
+    archive(Path("bomb.pt"), content, compression=zipfile.ZIP_DEFLATED)
+    outcome = netdoctor("kernels", "bomb.pt")
+    assert outcome.code == 2
+    assert "compressed entry 'archive/data.pkl'" in outcome.err

@@ -30,7 +30,15 @@ def test_the_forms_of_a_file(tmp_path: Path, file: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text"), [("a.json", "{"), ("a.json", "3"), ("a.txt", "\n"), ("a.yaml", "{x: [}")]
+    ("file", "text"),
+    [
+        ("a.json", "{"),
+        ("a.json", "3"),
+        ("a.txt", "\n"),
+        ("a.yaml", "{x: [}"),
+        ("a.json", '["cat", null]'),
+        ("a.json", '[{"id": 0, "name": "cat"}]'),
+    ],
 )
 def test_what_holds_no_names_is_refused(tmp_path: Path, file: str, text: str) -> None:
     (tmp_path / file).write_text(text)

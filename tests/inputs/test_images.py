@@ -133,3 +133,12 @@ def test_a_missing_image_suggests_its_neighbour(tmp_path: Path) -> None:
 def test_four_channels_are_refused() -> None:
     with pytest.raises(DataError, match="4 channels"):
         to_tensor(Image.new("RGB", (4, 4)), PLAIN, 4)
+
+
+@pytest.mark.parametrize(("size", "short_side"), [((40, 48), 100_000), ((3, 60_000), 256)])
+def test_an_image_that_resizing_would_make_enormous_is_refused(
+    size: tuple[int, int], short_side: int
+) -> None:
+    steps = dataclasses.replace(IMAGENET, resize=short_side, crop=None)
+    with pytest.raises(DataError, match="would be resized to"):
+        to_tensor(Image.new("RGB", size), steps)

@@ -446,6 +446,8 @@ def test_unusual_models(change: str) -> None:
             net(x)
     if change != "lazy":
         assert fingerprint(net) == before
+    else:  # it has its shapes now, and runs as a network without lazy layers does
+        assert net(x).shape == net.eval()(x[:1].repeat(2, 1)).shape == (2, 3)
 
 
 def test_nested_blocks_on_one_model() -> None:
