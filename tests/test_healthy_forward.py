@@ -97,6 +97,7 @@ def test_sample_networks(name: str) -> None:
     assert alarms(network, loader, judge_as="float16") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_sample_networks_in_half_precision(name: str, dtype: torch.dtype) -> None:
