@@ -15,7 +15,13 @@ from torch.nn.parameter import is_lazy
 
 from netdoctor.facts.weights import UNKNOWN, Role, TensorFacts, WeightFacts
 from netdoctor.probes.filters import measure_filters
-from netdoctor.probes.initial_values import MOST, MOST_COARSE, random_distribution
+from netdoctor.probes.initial_values import (
+    MOST,
+    MOST_COARSE,
+    block_places,
+    drawn_as,
+    even_places,
+)
 from netdoctor.probes.weight_roles import role_by_name
 from netdoctor.report import NotExamined
 
@@ -212,10 +218,12 @@ def _measured(each: Named, detail: Literal["all", "values"]) -> TensorFacts:
 
 def _drawn_as(tensor: Tensor) -> str | None:
     flat = tensor.reshape(-1)
-    most = MOST if tensor.element_size() > 2 else MOST_COARSE
-    if len(flat) > most:
-        flat = flat[torch.arange(most, device=flat.device) * len(flat) // most]
-    return random_distribution(flat.cpu().double().numpy())
+    places = even_places(len(flat), MOST if tensor.element_size() > 2 else MOST_COARSE)
+    values, block = (
+        flat[torch.from_numpy(each).to(flat.device)].cpu().double().numpy()
+        for each in (places, block_places(tuple(tensor.shape)))
+    )
+    return drawn_as(values, block)
 
 
 class _Values:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from netdoctor.facts.weights import TensorFacts, WeightFacts
 from netdoctor.probes.filters import effective_rank, measure_filters
-from netdoctor.probes.initial_values import random_distribution
+from netdoctor.probes.initial_values import block_places, random_distribution, structured
 from netdoctor.probes.weight_roles import role_by_name
 from netdoctor.probes.weights import measure, output_first
 
@@ -187,3 +187,37 @@ def test_fresh_weights_look_drawn_and_changed_ones_do_not() -> None:
     assert "truncated" in (random_distribution(truncated.double().numpy()) or "")
     assert random_distribution(values[:400]) is None
     assert random_distribution(np.zeros(5000)) is None
+
+
+@pytest.mark.parametrize(
+    "shape", [(40, 1, 5, 5), (24, 16, 3, 3), (10, 300), (512, 64, 3, 3), (600, 50), (8, 40, 1, 1)]
+)
+def test_what_was_drawn_value_by_value_has_no_structure(shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    places = block_places(shape)
+    assert places.size <= 40_000
+    assert (np.diff(places.ravel()) > 0).all()
+    assert places.max() < math.prod(shape)
+    for _ in range(20):
+        for drawn in (random.uniform(-0.1, 0.1, shape), random.normal(0, 0.02, shape)):
+            assert not structured(drawn.reshape(-1)[places])
+
+
+def test_structure_hidden_behind_a_normal_shape_is_found() -> None:
+    random = np.random.default_rng(0)
+    values = random.normal(0, 0.1, (40, 24, 9))
+    edges = np.array([0.9, 1, 0.9, 1, 1.3, 1, 0.9, 1, 0.9])
+    filters, inputs = random.normal(0, 1, (40, 1, 1)), random.normal(0, 1, (1, 24, 1))
+    for changed in (
+        values * edges,
+        values * np.linspace(0.8, 1.2, 24)[:, None],
+        values + 0.03 * filters,
+        values + 0.05 * filters * inputs,
+    ):
+        assert structured(changed)
+        assert not structured(random.permutation(changed.ravel()).reshape(changed.shape))
+    orthogonal = nn.init.orthogonal_(torch.empty(64, 128)).double().numpy()
+    assert not structured(orthogonal[..., None])
+    padded = values.copy()
+    padded[0], padded[:, 1] = 0, 0
+    assert not structured(padded)
