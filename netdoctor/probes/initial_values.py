@@ -141,7 +141,8 @@ def _shared_direction(matrix: Values) -> bool:
     gram = matrix.T @ matrix if matrix.shape[1] == small else matrix @ matrix.T
     root = math.sqrt(large - 1) + math.sqrt(small)
     unit = root * (1 / math.sqrt(large - 1) + 1 / math.sqrt(small)) ** (1 / 3)
-    return float(np.linalg.eigvalsh(gram)[-1]) > root * root + _EDGE * unit
+    largest = float(np.linalg.eigvalsh(gram)[-1])
+    return largest > root * root + _EDGE * unit
 
 
 def _apart(uniform: Values) -> float:

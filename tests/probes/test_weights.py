@@ -46,6 +46,24 @@ def test_effective_rank_is_that_of_the_singular_values(shape: tuple[int, int]) -
     assert math.isnan(effective_rank(torch.zeros(4, 4)))
 
 
+def test_effective_rank_of_large_float32_matrices_is_right() -> None:
+    source = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=source)
+
+    thin = normal(300, 8) @ normal(8, 400)
+    for matrix in (
+        normal(300, 900) * 1e-22, normal(300, 300) * 1e22, thin, thin + 1e-3 * normal(300, 400),
+        normal(300, 300) * torch.exp(-torch.linspace(0, 9, 300)), torch.ones(300, 300),
+        normal(300, 400) / torch.arange(1, 301)[:, None],
+    ):  # fmt: skip
+        singular = np.linalg.svd(matrix.double().numpy(), compute_uv=False)
+        share = singular[singular > 1e-7 * singular[0]] / singular.sum()
+        slow = math.exp(-(share * np.log(share)).sum())
+        assert effective_rank(matrix) == pytest.approx(slow, rel=1e-3)
+
+
 def slow_groups(filters: Tensor, groups: int = 1, least: float = 0.99) -> set[frozenset[int]]:
     """Pairs by comparing each filter with each other, joined until nothing changes."""
     flat = filters.double()
