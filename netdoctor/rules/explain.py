@@ -21,9 +21,9 @@ def blank_heatmap(facts: GradCamFacts, *, threshold: float = 0.0) -> Iterator[Hi
     errors blown up to full colour.
 
     False alarm: a class that the network does not see in the image may rightly have no evidence in
-    its favour; then the message says that all that is seen counts against it. A map without output
-    or gradient is not judged for weights that are untrained, nor where all classes have one and
-    the same score, as behind a head of zeros.
+    its favour; then the message says that all that is seen counts against it. That is not judged of
+    random input. Only NaN is judged for weights that are untrained, and where all classes have one
+    and the same score, as behind a head of zeros.
 
     Remedy: for a target without evidence explain the predicted class, or look at another layer;
     for a gradient or output of 0 run gradflow and deadneurons; for NaN run check-forward.
@@ -36,8 +36,11 @@ def blank_heatmap(facts: GradCamFacts, *, threshold: float = 0.0) -> Iterator[Hi
                 continue
             subject = f"{image.input.name}: {heat.site}"
             unlearnt = _unlearnt(facts, image)
-            if unlearnt and heat.blank not in ("no evidence", "not finite"):
+            if unlearnt and heat.blank != "not finite":
                 yield Skip(unlearnt, subject)
+                continue
+            if facts.synthetic and heat.blank == "no evidence":
+                yield Skip("random input need not speak for any class", subject)
                 continue
             yield _hit(facts, image, heat, subject, threshold)
 
