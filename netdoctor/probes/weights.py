@@ -236,24 +236,29 @@ class _Values:
 
     def add(self, part: Tensor) -> None:
         """Takes in (n,) float64 values."""
-        if not bool(part.isfinite().all()):
+        mean = float(part.mean())
+        if not math.isfinite(mean):
             self.nan += int(part.isnan().sum())
             self.inf += int(part.isinf().sum())
             self.negative_inf += int(part.isneginf().sum())
             part = part[part.isfinite()]
-        if not len(part):
-            return
-        mean = float(part.mean())
-        apart = float((part - mean).square().sum())
+            if not len(part):
+                return
+            mean = float(part.mean())
+        squares = float(part.dot(part))
+        apart = squares - len(part) * mean * mean
+        if not apart > 0.5 * squares:  # the difference would lose digits
+            apart = float((part - mean).square().sum())
         count = self.count + len(part)
         shift = mean - self.mean
         self.apart += apart + shift * shift * self.count * len(part) / count
         self.mean += shift * len(part) / count
         self.count = count
-        self.squares += float(part.square().sum())
+        self.squares += squares
         size = part.abs()
-        self.zeros += int((size == 0).sum())
-        self.tiny += int((size < _TINY).sum())
+        if float(size.min()) < _TINY:
+            self.zeros += int((size == 0).sum())
+            self.tiny += int((size < _TINY).sum())
         low, high = part.aminmax()
         self.minimum, self.maximum = min(self.minimum, float(low)), max(self.maximum, float(high))
 
