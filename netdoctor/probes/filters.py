@@ -72,7 +72,8 @@ def _singular_values(tall: Tensor, dtype: torch.dtype) -> Tensor:
     for part in torch.split(tall, 1 << 16, dim=1):
         wide = part.to(dtype) / scale
         gram.addmm_(wide, wide.t())
-    return torch.linalg.eigvalsh(gram).double().clamp_min(0).sqrt()
+    values: Tensor = torch.linalg.eigvalsh(gram)
+    return values.double().clamp_min(0).sqrt()
 
 
 def _well_conditioned(values: Tensor) -> bool:

@@ -142,7 +142,8 @@ def _shared_direction(matrix: Values) -> bool:
     gram = matrix.T @ matrix if matrix.shape[1] == small else matrix @ matrix.T
     root = math.sqrt(large - 1) + math.sqrt(small)
     unit = root * (1 / math.sqrt(large - 1) + 1 / math.sqrt(small)) ** (1 / 3)
-    return _largest_eigenvalue(gram) > root * root + _EDGE * unit
+    limit: float = root * root + _EDGE * unit
+    return _largest_eigenvalue(gram) > limit
 
 
 def _largest_eigenvalue(gram: Values) -> float:
