@@ -239,3 +239,9 @@ def test_structure_hidden_behind_a_normal_shape_is_found() -> None:
     padded = values.copy()
     padded[0], padded[:, 1] = 0, 0
     assert not structured(padded)
+
+
+def test_hardly_a_fresh_normal_weight_is_taken_for_a_trained_one() -> None:
+    random = np.random.default_rng(0)
+    drawn = [random_distribution(random.normal(0, 0.02, 2000)) for _ in range(300)]
+    assert sum(bool(each) for each in drawn) >= 297
