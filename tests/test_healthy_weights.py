@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 import netdoctor
+from netdoctor.render.text import Terminal, render
 from netdoctor.report import Severity
 from sample_models import networks
 
@@ -32,6 +33,11 @@ def test_sample_networks(name: str) -> None:
     assert alarms(path) == []
     for found in (netdoctor.kernels(model), netdoctor.kernels(path), netdoctor.check_weights(path)):
         assert [each.code for each in found.findings] == []
+
+
+def test_what_was_not_judged_is_called_a_tensor() -> None:
+    report = netdoctor.kernels(networks.healthy(trained=False))
+    assert " tensors not judged" in render(report, Terminal(80))
 
 
 def test_a_head_drawn_again_is_told_on_a_trained_network() -> None:
