@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
@@ -115,9 +116,21 @@ def measure(
         if each.tensor.numel():
             place = (each.tensor.data_ptr(), each.tensor.shape, each.tensor.stride())
             tied = first.setdefault(place, each.name)
-        facts = _measured(each, detail if tied in ("", each.name) else "values")
+        with _one_thread():
+            facts = _measured(each, detail if tied in ("", each.name) else "values")
         found.append(dataclasses.replace(facts, tied="" if tied == each.name else tied))
     return WeightFacts(source, tuple(found), fresh, evidence, tuple(left))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """On a busy machine, threads that wait for one another at each small step take far longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _as_tensor(value: Any) -> Tensor | None:

@@ -245,3 +245,13 @@ def test_hardly_a_fresh_normal_weight_is_taken_for_a_trained_one() -> None:
     random = np.random.default_rng(0)
     drawn = [random_distribution(random.normal(0, 0.02, 2000)) for _ in range(300)]
     assert sum(bool(each) for each in drawn) >= 297
+
+
+def test_the_number_of_threads_is_left_as_it_was() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        measure(nn.Linear(40, 40))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
