@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 import netdoctor
+from netdoctor.render.text import Terminal, render
 from netdoctor.report import Severity
 from sample_models import networks
 
@@ -28,7 +29,26 @@ def alarms(weights: nn.Module | str) -> list[str]:
 def test_sample_networks(name: str) -> None:
     model = getattr(networks, name)()
     assert alarms(model) == []
-    assert alarms(f"sample_models/weights/{name}.safetensors") == []
+    path = f"sample_models/weights/{name}.safetensors"
+    assert alarms(path) == []
+    for found in (netdoctor.kernels(model), netdoctor.kernels(path), netdoctor.check_weights(path)):
+        assert [each.code for each in found.findings] == []
+
+
+def test_what_was_not_judged_is_called_a_tensor() -> None:
+    report = netdoctor.kernels(networks.healthy(trained=False))
+    assert " tensors not judged" in render(report, Terminal(80))
+
+
+def test_a_head_drawn_again_is_told_on_a_trained_network() -> None:
+    model = networks.healthy_convnext()
+    fresh = networks.healthy_convnext(trained=False)
+    name = "stage2.1.widen.weight"
+    state = {**model.state_dict(), name: fresh.state_dict()[name]}
+    (found,) = netdoctor.kernels(state).findings
+    assert found.code == "WGT008"
+    assert found.subject == name
+    assert found.evidence["untrained"] == 1
 
 
 @pytest.mark.slow

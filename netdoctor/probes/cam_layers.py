@@ -102,7 +102,7 @@ def _is_map(call: Seen, image: tuple[int, int] | None) -> bool:
     if not call.site.path and not call.site.operation:  # the model's own output
         return False
     rows, columns = layout.grid
-    if min(rows, columns) < 2:
+    if min(rows, columns) < 2 or (layout.kind == "tokens" and layout.channels < 2):
         return False
     if image is None:
         return layout.kind == "maps"

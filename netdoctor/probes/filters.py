@@ -19,6 +19,8 @@ _CHUNK = 1024
 _MOST_FILTERS = 8192
 _MOST_PAIRS = 200_000
 _LARGEST_GRAM = 1024
+_LARGEST_EXACT = 256  # rows up to which the Gram matrix is always computed in float64
+_LOST = 3e-3  # of the largest singular value: below, float32's Gram matrix has no digits left
 _FEW_VALUES = 16  # distinct values of a quantised weight
 _DEAD = 1e-3  # of the largest norm
 
@@ -48,17 +50,39 @@ def _norms(filters: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 def effective_rank(filters: Tensor) -> float:
     """Exp of the entropy of the singular values of (filters, elements); NaN where it is too large.
 
+    Large well-conditioned matrices are computed in float32, which is right to a thousandth.
+
     Source: Roy and Vetterli 2007.
     """
     small = min(filters.shape)
     if not 0 < small <= _LARGEST_GRAM:
         return UNKNOWN
     tall = filters if filters.shape[0] == small else filters.t()
-    gram = torch.zeros(small, small, dtype=torch.float64)
+    if small > _LARGEST_EXACT and tall.dtype != torch.float64:
+        values = _singular_values(tall, torch.float32)
+        if _well_conditioned(values):
+            return _effective(values)
+    return _effective(_singular_values(tall, torch.float64))
+
+
+def _singular_values(tall: Tensor, dtype: torch.dtype) -> Tensor:
+    """(n,) float64, by the eigenvalues of the Gram matrix of the rows, computed in `dtype`."""
+    scale = float(tall.abs().max()) or 1.0
+    gram = torch.zeros(len(tall), len(tall), dtype=dtype)
     for part in torch.split(tall, 1 << 16, dim=1):
-        wide = part.double()
-        gram += wide @ wide.t()
-    values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
+        wide = part.to(dtype) / scale
+        gram.addmm_(wide, wide.t())
+    values: Tensor = torch.linalg.eigvalsh(gram)
+    return values.double().clamp_min(0).sqrt()
+
+
+def _well_conditioned(values: Tensor) -> bool:
+    """Whether those that float32 cannot tell from 0 make up next to nothing of the sum."""
+    lost = values < _LOST * values.max()
+    return int(lost.sum()) * _LOST * float(values.max()) < 1e-3 * float(values.sum())
+
+
+def _effective(values: Tensor) -> float:
     values = values[values > 1e-7 * values.max()]
     if not len(values):
         return UNKNOWN

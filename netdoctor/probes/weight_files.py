@@ -11,7 +11,13 @@ import numpy as np
 from netdoctor.facts.weight_files import FileFacts
 from netdoctor.facts.weights import Role, TensorFacts, WeightFacts
 from netdoctor.inputs.stored import ITEM_BYTES, StoredFile, StoredTensor, by_place
-from netdoctor.probes.initial_values import MOST, MOST_COARSE, random_distribution
+from netdoctor.probes.initial_values import (
+    MOST,
+    MOST_COARSE,
+    block_places,
+    drawn_as,
+    even_places,
+)
 from netdoctor.probes.weight_reading import Reader, check_unchanged, layout_of
 from netdoctor.probes.weight_roles import role_by_name
 from netdoctor.probes.weight_rows import Sample, Sums
@@ -122,9 +128,11 @@ def _measure(
     rows = role in _WITH_FILTERS and layout != "block" and parts == 1
     rows = rows and 0 < wide <= _CLOSE_CHUNK and form.kind not in "ui"
     sums = Sums((tensor.shape[0], row) if rows else None) if close and parts == 1 else None
-    judged = role in _WITH_FILTERS and form.kind in "fz"
-    most = (MOST if form.bytes > 2 else MOST_COARSE) if judged else 0
-    sample = Sample(values, most) if sums is not None else Sample(values, 0)
+    compared = sums is not None and role in _WITH_FILTERS and form.kind in "fz"
+    sample = Sample(even_places(values, MOST if form.bytes > 2 else MOST_COARSE))
+    ordered = compared and layout != "block" and len(tensor.shape) > 1
+    places = block_places(tensor.shape if ordered else (0, 0))
+    block = Sample(places.reshape(-1))
     found, total = Extremes(), 0
     chunks = [reader.whole(tensor)] if layout == "gaps" else reader.chunks(tensor, wide)
     for chunk in chunks:
@@ -137,11 +145,13 @@ def _measure(
             for start in range(0, len(bits), step):
                 piece = decoded(bits[start : start + step], form)
                 sums.add(piece)
-                sample.add(piece)
+                if compared:
+                    sample.add(piece)
+                    block.add(piece)
     facts = _facts(tensor, role, values, found, sums)
     if facts.nan or facts.inf:
         return dataclasses.replace(facts, filters=None)
-    drawn = random_distribution(sample.values()) if sums is not None and judged else None
+    drawn = drawn_as(sample.values(), block.values().reshape(places.shape)) if compared else None
     return dataclasses.replace(facts, initialisation=drawn)
 
 

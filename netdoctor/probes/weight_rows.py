@@ -81,16 +81,14 @@ class Sums:
 
 
 class Sample:
-    """Values at even distances of all that come, at most so many.
+    """Some of all values that come.
 
     Args:
-        count: how many will come.
-        most: how many are kept.
+        places: (n,) which of them, in rising order.
     """
 
-    def __init__(self, count: int, most: int) -> None:
-        kept = min(count, most)
-        self._wanted = np.arange(kept) * count // max(kept, 1)
+    def __init__(self, places: NDArray[np.int64]) -> None:
+        self._wanted = places
         self._seen = 0
         self._kept: list[Rows] = [np.empty(0)]
 

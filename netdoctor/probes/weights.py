@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,13 @@ from torch.nn.parameter import is_lazy
 
 from netdoctor.facts.weights import UNKNOWN, Role, TensorFacts, WeightFacts
 from netdoctor.probes.filters import measure_filters
-from netdoctor.probes.initial_values import MOST, MOST_COARSE, random_distribution
+from netdoctor.probes.initial_values import (
+    MOST,
+    MOST_COARSE,
+    block_places,
+    drawn_as,
+    even_places,
+)
 from netdoctor.probes.weight_roles import role_by_name
 from netdoctor.report import NotExamined
 
@@ -109,9 +116,21 @@ def measure(
         if each.tensor.numel():
             place = (each.tensor.data_ptr(), each.tensor.shape, each.tensor.stride())
             tied = first.setdefault(place, each.name)
-        facts = _measured(each, detail if tied in ("", each.name) else "values")
+        with _one_thread():
+            facts = _measured(each, detail if tied in ("", each.name) else "values")
         found.append(dataclasses.replace(facts, tied="" if tied == each.name else tied))
     return WeightFacts(source, tuple(found), fresh, evidence, tuple(left))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """On a busy machine, threads that wait for one another at each small step take far longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _as_tensor(value: Any) -> Tensor | None:
@@ -212,10 +231,12 @@ def _measured(each: Named, detail: Literal["all", "values"]) -> TensorFacts:
 
 def _drawn_as(tensor: Tensor) -> str | None:
     flat = tensor.reshape(-1)
-    most = MOST if tensor.element_size() > 2 else MOST_COARSE
-    if len(flat) > most:
-        flat = flat[torch.arange(most, device=flat.device) * len(flat) // most]
-    return random_distribution(flat.cpu().double().numpy())
+    places = even_places(len(flat), MOST if tensor.element_size() > 2 else MOST_COARSE)
+    values, block = (
+        flat[torch.from_numpy(each).to(flat.device)].cpu().double().numpy()
+        for each in (places, block_places(tuple(tensor.shape)))
+    )
+    return drawn_as(values, block)
 
 
 class _Values:
@@ -228,24 +249,29 @@ class _Values:
 
     def add(self, part: Tensor) -> None:
         """Takes in (n,) float64 values."""
-        if not bool(part.isfinite().all()):
+        mean = float(part.mean())
+        if not math.isfinite(mean):
             self.nan += int(part.isnan().sum())
             self.inf += int(part.isinf().sum())
             self.negative_inf += int(part.isneginf().sum())
             part = part[part.isfinite()]
-        if not len(part):
-            return
-        mean = float(part.mean())
-        apart = float((part - mean).square().sum())
+            if not len(part):
+                return
+            mean = float(part.mean())
+        squares = float(part.dot(part))
+        apart = squares - len(part) * mean * mean
+        if not apart > 0.5 * squares:  # the difference would lose digits
+            apart = float((part - mean).square().sum())
         count = self.count + len(part)
         shift = mean - self.mean
         self.apart += apart + shift * shift * self.count * len(part) / count
         self.mean += shift * len(part) / count
         self.count = count
-        self.squares += float(part.square().sum())
+        self.squares += squares
         size = part.abs()
-        self.zeros += int((size == 0).sum())
-        self.tiny += int((size < _TINY).sum())
+        if float(size.min()) < _TINY:
+            self.zeros += int((size == 0).sum())
+            self.tiny += int((size < _TINY).sum())
         low, high = part.aminmax()
         self.minimum, self.maximum = min(self.minimum, float(low)), max(self.maximum, float(high))
 

@@ -169,7 +169,8 @@ def _not_judged(report: Report) -> str:
     rules = sum(each.subject is None for each in report.skipped)
     subjects = len({each.subject for each in report.skipped if each.subject is not None})
     texts = [f"; {counted(rules, 'rule')} skipped"] if rules else []
-    texts += [f"; {counted(subjects, 'call')} not judged"] if subjects else []
+    kind = "tensor" if report.command in ("kernels", "check-weights") else "call"
+    texts += [f"; {counted(subjects, kind)} not judged"] if subjects else []
     texts += [f"; {len(report.not_examined)} not examined"] if report.not_examined else []
     return "".join(texts)
 

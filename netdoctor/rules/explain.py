@@ -27,7 +27,7 @@ def blank_heatmap(
     a network whose weights are untrained, and where all classes have one and the same score, as
     behind a head of zeros. Where nobody knows whether the weights are trained, a map without
     evidence is not judged while the likeliest class has less than `undecided` times the score of a
-    guess: untrained networks name a class by its bias alone.
+    guess: untrained networks name a class by its bias alone. Nor is it of random input.
 
     Remedy: for a target without evidence explain the predicted class, or look at another layer;
     for a gradient or output of 0 run gradflow and deadneurons; for NaN run check-forward.
@@ -42,6 +42,9 @@ def blank_heatmap(
             unlearnt = _unlearnt(facts, image, heat.blank, undecided)
             if unlearnt:
                 yield Skip(unlearnt, subject)
+                continue
+            if facts.synthetic and heat.blank == "no evidence":
+                yield Skip("random input need not speak for any class", subject)
                 continue
             yield _hit(facts, image, heat, subject, threshold)
 

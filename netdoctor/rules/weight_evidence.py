@@ -122,5 +122,23 @@ def usual_deviation(tensor: TensorFacts) -> bool:
         known.append(1.0)
     if tensor.role == "recurrent":
         known += [1 / (3 * hidden) for hidden in (tensor.shape[0] // gates for gates in (1, 3, 4))]
+    return _near(tensor, known)
+
+
+def surely_drawn(tensor: TensorFacts, fewest: int) -> bool:
+    """Whether it looks as an initialisation draws it, and more than by coincidence.
+
+    Trained weights tend to look normal and meet some usual deviation by chance where few values
+    leave it uncertain: below `fewest` a normal one has to have a deviation of 0.02 or 0.01, that of
+    transformers and their heads.
+    """
+    if not tensor.initialisation or not usual_deviation(tensor):
+        return False
+    if not tensor.initialisation.startswith("normal") or tensor.values >= fewest:
+        return True
+    return tensor.role in ("linear", "embedding") and _near(tensor, [0.02**2, 0.01**2])
+
+
+def _near(tensor: TensorFacts, variances: list[float]) -> bool:
     near = max(0.01, 3 / math.sqrt(2 * tensor.values))
-    return any(abs(tensor.std / math.sqrt(each) - 1) < near for each in known if each > 0)
+    return any(abs(tensor.std / math.sqrt(each) - 1) < near for each in variances if each > 0)

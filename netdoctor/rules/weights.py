@@ -17,6 +17,7 @@ from netdoctor.rules.weight_evidence import (
     kin,
     pruned,
     starts_at_zero,
+    surely_drawn,
     trained,
     usual_deviation,
 )
@@ -24,6 +25,7 @@ from netdoctor.rules.weight_evidence import (
 _SCALED = ("bias", "norm weight", "norm bias")
 _BEFORE_NORM = 100.0  # times the scale that other weights may have
 _LISTED = 8
+_FEWEST_NORMAL = 4  # times the values from which a uniform weight counts as drawn at random
 _HALF = {"float16": (65504.0, 6.1035e-5)}  # largest value, smallest normal one
 
 
@@ -261,17 +263,19 @@ def untrained_weights(facts: WeightFacts, *, threshold: int = 1000) -> Iterator[
 
     Measures: whether the values of a weight follow a uniform, normal or truncated normal
     distribution as closely as random numbers do (Kolmogorov and Smirnov), with the deviation that a
-    common initialisation gives; only weights of `threshold` values or more.
+    common initialisation gives, and whether its filters, inputs and places in a kernel differ by no
+    more than chance; only weights of `threshold` values or more, normal ones of four times as many
+    or with the deviation of 0.02 or 0.01 that heads of transformers start with.
 
     Why: a layer that was not in the checkpoint, or that the optimiser never had, gives noise.
 
-    False alarm: a frozen random projection is meant to be random, and some trained layers stay
-    close to normal.
+    False alarm: a frozen random projection is meant to be random; a weight that training has hardly
+    moved cannot be told from a fresh one.
 
     Remedy: look whether the checkpoint has the layer under another name, and whether the optimiser
     was given it. A new head on a trained network is as it should be before it is trained.
 
-    Source: Kolmogorov 1933; Stephens 1974; house heuristic.
+    Source: Kolmogorov 1933; Stephens 1974; Johnstone 2001; house heuristic.
     """
     tested = [
         each
@@ -282,7 +286,7 @@ def untrained_weights(facts: WeightFacts, *, threshold: int = 1000) -> Iterator[
         yield Skip(f"no weight of {threshold} values or more was compared with random numbers")
         return
     is_trained, why = trained(facts)
-    random = [each for each in tested if each.initialisation and usual_deviation(each)]
+    random = [each for each in tested if surely_drawn(each, _FEWEST_NORMAL * threshold)]
     if not random:
         return
     if is_trained is None:

@@ -446,3 +446,21 @@ def test_the_score_for_faithfulness_is_a_probability_of_the_explained_class() ->
         found = score(others)
         expected = network(others).softmax(1)[:, 2]
     torch.testing.assert_close(found, expected.detach())
+
+
+def test_a_row_of_one_feature_is_no_map_of_patches() -> None:
+    class Aggregated(nn.Module):
+        """As CoaT: a convolution over three class tokens gives (N, 1, width)."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(3, 16, 4, 4)
+            self.merge = nn.Conv1d(3, 1, 1)
+            self.head = nn.Linear(16, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            tokens = torch.stack([x.mean((2, 3)), x.amax((2, 3)), x.amin((2, 3))], 1)
+            return self.head(self.merge(tokens).squeeze(1))
+
+    assert str(explained(Aggregated(), IMAGES[..., :16]).layers[0].site) == "first#1"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from netdoctor.facts.weights import TensorFacts, WeightFacts
 from netdoctor.probes.filters import effective_rank, measure_filters
-from netdoctor.probes.initial_values import random_distribution
+from netdoctor.probes.initial_values import block_places, random_distribution, structured
 from netdoctor.probes.weight_roles import role_by_name
 from netdoctor.probes.weights import measure, output_first
 
@@ -44,6 +44,24 @@ def test_effective_rank_is_that_of_the_singular_values(shape: tuple[int, int]) -
     one = torch.outer(torch.arange(1.0, 9), torch.ones(12))
     assert effective_rank(one) == pytest.approx(1, abs=1e-3)
     assert math.isnan(effective_rank(torch.zeros(4, 4)))
+
+
+def test_effective_rank_of_large_float32_matrices_is_right() -> None:
+    source = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=source)
+
+    thin = normal(300, 8) @ normal(8, 400)
+    for matrix in (
+        normal(300, 900) * 1e-22, normal(300, 300) * 1e22, thin, thin + 1e-3 * normal(300, 400),
+        normal(300, 300) * torch.exp(-torch.linspace(0, 9, 300)), torch.ones(300, 300),
+        normal(300, 400) / torch.arange(1, 301)[:, None],
+    ):  # fmt: skip
+        singular = np.linalg.svd(matrix.double().numpy(), compute_uv=False)
+        share = singular[singular > 1e-7 * singular[0]] / singular.sum()
+        slow = math.exp(-(share * np.log(share)).sum())
+        assert effective_rank(matrix) == pytest.approx(slow, rel=1e-3)
 
 
 def slow_groups(filters: Tensor, groups: int = 1, least: float = 0.99) -> set[frozenset[int]]:
@@ -187,3 +205,53 @@ def test_fresh_weights_look_drawn_and_changed_ones_do_not() -> None:
     assert "truncated" in (random_distribution(truncated.double().numpy()) or "")
     assert random_distribution(values[:400]) is None
     assert random_distribution(np.zeros(5000)) is None
+
+
+@pytest.mark.parametrize(
+    "shape", [(40, 1, 5, 5), (24, 16, 3, 3), (10, 300), (512, 64, 3, 3), (600, 50), (8, 40, 1, 1)]
+)
+def test_what_was_drawn_value_by_value_has_no_structure(shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    places = block_places(shape)
+    assert places.size <= 40_000
+    assert (np.diff(places.ravel()) > 0).all()
+    assert places.max() < math.prod(shape)
+    for _ in range(20):
+        for drawn in (random.uniform(-0.1, 0.1, shape), random.normal(0, 0.02, shape)):
+            assert not structured(drawn.reshape(-1)[places])
+
+
+def test_structure_hidden_behind_a_normal_shape_is_found() -> None:
+    random = np.random.default_rng(0)
+    values = random.normal(0, 0.1, (40, 24, 9))
+    edges = np.array([0.9, 1, 0.9, 1, 1.3, 1, 0.9, 1, 0.9])
+    filters, inputs = random.normal(0, 1, (40, 1, 1)), random.normal(0, 1, (1, 24, 1))
+    for changed in (
+        values * edges,
+        values * np.linspace(0.8, 1.2, 24)[:, None],
+        values + 0.03 * filters,
+        values + 0.05 * filters * inputs,
+    ):
+        assert structured(changed)
+        assert not structured(random.permutation(changed.ravel()).reshape(changed.shape))
+    orthogonal = nn.init.orthogonal_(torch.empty(64, 128)).double().numpy()
+    assert not structured(orthogonal[..., None])
+    padded = values.copy()
+    padded[0], padded[:, 1] = 0, 0
+    assert not structured(padded)
+
+
+def test_hardly_a_fresh_normal_weight_is_taken_for_a_trained_one() -> None:
+    random = np.random.default_rng(0)
+    drawn = [random_distribution(random.normal(0, 0.02, 2000)) for _ in range(300)]
+    assert sum(bool(each) for each in drawn) >= 297
+
+
+def test_the_number_of_threads_is_left_as_it_was() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        measure(nn.Linear(40, 40))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)

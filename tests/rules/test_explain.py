@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from netdoctor.facts.gradcam import GradCamFacts, Guess
-from netdoctor.rules.core import judge
+from netdoctor.rules.core import Hit, Skip, judge
+from netdoctor.rules.explain import blank_heatmap
 from netdoctor.rules.selection import find_rule
 from tests.rules.gradcam_cases import heat_maps
 
@@ -41,3 +42,14 @@ def test_unknown_weights_are_judged_where_a_class_is_preferred(score: float, fin
 )
 def test_what_training_does_not_explain_is_judged(reason: str, fresh: bool | None) -> None:
     assert len(judge(blank(0.26, reason, fresh), [RULE]).findings) == 1
+
+
+@pytest.mark.parametrize(
+    ("synthetic", "fresh", "kind"),
+    [(False, False, Hit), (False, None, Hit), (True, False, Skip), (False, True, Skip)],
+)
+def test_a_map_without_evidence_is_judged_of_trained_weights_and_real_images(
+    synthetic: bool, fresh: bool | None, kind: type[Hit | Skip]
+) -> None:
+    (said,) = blank_heatmap(heat_maps(0.0, synthetic=synthetic, fresh=fresh))
+    assert isinstance(said, kind)
