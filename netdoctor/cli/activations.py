@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.examine import examine
 from netdoctor.cli.finish import finish
 from netdoctor.cli.options import DATA, MODEL, PICTURES, REPORT, RULES, RUN
@@ -53,7 +53,7 @@ def draw(
     return figures(facts), {"activations": arrays}
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     shared = (MODEL, DATA, RUN, RULES, PICTURES, REPORT)
     command(app, "activations", *shared, panel="Examine a model")(activations)

@@ -22,14 +22,24 @@ from netdoctor.cli import (
     rules,
     show_config,
 )
+from netdoctor.cli.command import App
 from netdoctor.version import __version__
 
-app = typer.Typer(
-    name="netdoctor",
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    no_args_is_help=False,
+_MODULES = (
+    check_forward,
+    deadneurons,
+    activations,
+    gradflow,
+    lrfind,
+    overfit,
+    featuremaps,
+    check_weights,
+    kernels,
+    gradcam,
+    layers,
+    rules,
+    env,
+    show_config,
 )
 
 
@@ -39,9 +49,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(
-    epilog="Exit codes: 0 nothing found, 1 findings, 2 could not examine, 130 interrupted."
-)
 def netdoctor(
     version: Annotated[
         bool,
@@ -57,20 +64,23 @@ def netdoctor(
     """Finds what is wrong with a PyTorch network, and says what to do about it."""
 
 
-for module in (
-    check_forward,
-    deadneurons,
-    activations,
-    gradflow,
-    lrfind,
-    overfit,
-    featuremaps,
-    check_weights,
-    kernels,
-    gradcam,
-    layers,
-    rules,
-    env,
-    show_config,
-):
-    module.register(app)
+def make_app(wanted: str | None = None) -> App:
+    """The command line.
+
+    Args:
+        wanted: the only command that has its options; None for all.
+    """
+    app = App(
+        wanted,
+        name="netdoctor",
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+        no_args_is_help=False,
+    )
+    app.callback(
+        epilog="Exit codes: 0 nothing found, 1 findings, 2 could not examine, 130 interrupted."
+    )(netdoctor)
+    for module in _MODULES:
+        module.register(app)
+    return app

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.examine import examine
 from netdoctor.cli.finish import finish
 from netdoctor.cli.options import DATA, LOSS, MODEL, PICTURES, REPORT, RULES, RUN
@@ -77,7 +77,7 @@ def draw(
     return figures(facts), arrays(facts)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     shared = (MODEL, DATA, LOSS, RUN, RULES, PICTURES, REPORT)
     command(app, "check-forward", *shared, panel="Examine a model")(check_forward)

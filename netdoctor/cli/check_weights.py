@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.finish import finish
 from netdoctor.cli.options import REPORT, RULES
 from netdoctor.cli.progress import progress_bar
@@ -78,6 +78,6 @@ def _told(report: Report) -> bool:
     return bool(refused)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     command(app, "check-weights", RULES, REPORT, panel="Examine a file")(check_weights)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-import typer
-
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.finish import show
 from netdoctor.cli.options import REPORT
 from netdoctor.cli.streams import stdout_to_stderr
@@ -48,6 +46,6 @@ def _devices() -> list[str]:
     return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     command(app, "env", REPORT, panel="Look up")(env)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.examine import examine
 from netdoctor.cli.finish import finish
 from netdoctor.cli.options import DATA, MODEL, PICTURES, REPORT, RUN
@@ -88,7 +88,7 @@ def draw(
     return pictures(facts), {"featuremaps": facts.arrays()}
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     shared = (MODEL, _DATA, RUN, PICTURES, REPORT)
     command(app, "featuremaps", *shared, panel="Examine a model")(featuremaps)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.examine import examine, open_model
 from netdoctor.cli.finish import finish
 from netdoctor.cli.options import MODEL, PICTURES, REPORT, RULES, RUN
@@ -118,7 +118,7 @@ def draw(
     return pictures(facts), {"kernels": facts.arrays()}
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     shared = (_MODEL, RUN, RULES, PICTURES, REPORT)
     command(app, "kernels", *shared, panel="Examine a model")(kernels)

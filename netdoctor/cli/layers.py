@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import msgspec
-import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.examine import examine
 from netdoctor.cli.finish import finish
 from netdoctor.cli.options import DATA, MODEL, REPORT, RUN
@@ -26,6 +25,6 @@ def layers(request: Request) -> int:
     return finish(examine(dataclasses.replace(request, settings=settings), "layers"), config)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     command(app, "layers", MODEL, _DATA, RUN, REPORT, panel="Examine a model")(layers)

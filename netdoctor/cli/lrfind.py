@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.examine import examine
 from netdoctor.cli.finish import finish
 from netdoctor.cli.options import DATA, LOSS, MODEL, PICTURES, REPORT, RULES, RUN
@@ -110,7 +110,7 @@ def draw(facts: LrFindFacts) -> tuple[list[tuple[str, Figure]], Mapping[str, Map
     return [("lrfind", figure(facts))], {"lrfind": arrays}
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     shared = (MODEL, _DATA, LOSS, _RUN, RULES, PICTURES, REPORT)
     command(app, "lrfind", *shared, panel="Examine a model")(lrfind)

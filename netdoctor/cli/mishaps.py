@@ -111,9 +111,9 @@ def _format_in(file: Path) -> str | None:
 
 
 def _commands() -> list[str]:
-    from netdoctor.cli.app import app
+    from netdoctor.cli.app import make_app
 
-    return [each.name for each in app.registered_commands if each.name]
+    return [each.name for each in make_app("").registered_commands if each.name]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.examine import examine
 from netdoctor.cli.finish import finish
 from netdoctor.cli.options import DATA, LOSS, MODEL, PICTURES, REPORT, RULES, RUN
@@ -94,7 +94,7 @@ def draw(facts: OverfitFacts) -> tuple[list[tuple[str, Figure]], Mapping[str, Ma
     return figures(facts), {"overfit": arrays}
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     shared = (MODEL, _DATA, LOSS, _RUN, RULES, PICTURES, REPORT)
     command(app, "overfit", *shared, panel="Examine a model")(overfit)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.finish import show
 from netdoctor.cli.options import REPORT
 from netdoctor.report import Column, Report, Table
@@ -85,7 +85,7 @@ def commands_of(rule: Rule) -> list[str]:
     ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds both commands."""
     command(app, "rules", REPORT, panel=_PANEL)(rules)
     command(app, "rule", REPORT, panel=_PANEL)(rule)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 
 from netdoctor.cli.command import Job
-from netdoctor.cli.mishaps import caused_by_interrupt, explain, tell, usage_error
+from netdoctor.cli.mishaps import (
+    caused_by_interrupt,
+    command_of,
+    explain,
+    tell,
+    usage_error,
+)
 from netdoctor.cli.streams import pipe_safe, warnings_once
 from netdoctor.errors import ModelError
 
@@ -56,14 +63,22 @@ def _work(job: Job) -> int:
         raise ModelError(message, hint=hint) from error
 
 
+def _wanted(arguments: Sequence[str]) -> str:
+    """The command whose options are needed; a shell that completes a line has it in a variable."""
+    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
+    if "_NETDOCTOR_COMPLETE" in os.environ and line:
+        return command_of(line.split()[1:])
+    return command_of(arguments)
+
+
 def _parse(arguments: list[str]) -> Job | int:
     """The job that the arguments ask for; an exit code where --help or --version was all."""
     import typer
 
-    from netdoctor.cli.app import app
+    from netdoctor.cli.app import make_app
 
     try:
-        parsed = typer.main.get_command(app).main(
+        parsed = typer.main.get_command(make_app(_wanted(arguments))).main(
             args=arguments, prog_name="netdoctor", standalone_mode=False
         )
     except Exception as error:

@@ -7,9 +7,8 @@ from enum import Enum
 from typing import Any
 
 import msgspec
-import typer
 
-from netdoctor.cli.command import Request, command
+from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.finish import show
 from netdoctor.cli.options import DATA, MODEL, PICTURES, REPORT, RULES, RUN
 from netdoctor.config import Settings
@@ -44,7 +43,7 @@ def all_settings(settings: Settings) -> Iterator[tuple[str, Any]]:
             yield f"rules.{rule.code}.{name}", value
 
 
-def register(app: typer.Typer) -> None:
+def register(app: App) -> None:
     """Adds the command."""
     shared = (_MODEL_OPTIONS, DATA, RUN, RULES, PICTURES, REPORT)
     command(app, "config", *shared, panel="Look up")(config)
