@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from netdoctor.errors import DataError, NetDoctorError
 from netdoctor.inputs.user_code import describe
 
 _Restore = Callable[[], None]
+_FILE_LISTS = ("samples", "imgs", "paths", "files", "image_paths", "image_files", "filenames")
 
 
 class CollateError(DataError):
@@ -61,6 +63,17 @@ def seed_everything(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
+
+
+@contextlib.contextmanager
+def random_states_kept(source: Any) -> Iterator[None]:
+    """A block after which the global random states and a loader's own generators are as before."""
+    restore_global, restore_own = _global_states(), _generators_as_now(source)
+    try:
+        yield
+    finally:
+        restore_global()
+        restore_own()
 
 
 class _RandomStates(contextlib.AbstractContextManager[None]):
@@ -130,8 +143,10 @@ def _of_samples(
         try:
             samples.append((index, source.dataset[index]))
         except Exception as raised:
+            file = file_of(source.dataset, index)
             return DataError(
-                f"Sample {index} of {name} (batch {count}) raised {describe(raised)}",
+                f"Sample {index} of {name} (batch {count}{f', {file}' if file else ''}) raised "
+                f"{describe(raised)}",
                 hint="Fix or leave out that sample.",
             )
     shapes = [(index, _shapes(sample)) for index, sample in samples]
@@ -166,6 +181,20 @@ def _indices(source: Any, seed: int, count: int) -> list[Any]:
             if number == count:
                 return [indices] if source.batch_sampler is None else list(indices)
     return []
+
+
+def file_of(dataset: Any, index: Any, depth: int = 4) -> str:
+    """The file of a sample, where the data set lists its files as torchvision's do; else empty."""
+    with contextlib.suppress(Exception):  # whatever the data set keeps under these names
+        if isinstance(dataset, Subset):
+            return file_of(dataset.dataset, dataset.indices[index], depth - 1) if depth else ""
+        for name in _FILE_LISTS:
+            entry = getattr(dataset, name, None)
+            entry = None if entry is None else entry[index]
+            entry = entry[0] if isinstance(entry, (tuple, list)) and entry else entry
+            if isinstance(entry, (str, os.PathLike)):
+                return os.fspath(entry)
+    return ""
 
 
 def _shapes(value: Any) -> str:

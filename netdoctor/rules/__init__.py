@@ -16,6 +16,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "gradflow": ("GRD", "MOD001", "MOD002", "DAT004", "DAT010"),
     "lrfind": ("LRF", "DAT004", "DAT010"),
     "overfit": ("MOD005", "DAT004", "DAT010"),
+    "check-loader": ("DAT",),
 }
 # fmt: on
 
@@ -29,6 +30,7 @@ def catalogue() -> dict[str, Rule]:
         head,
         learning,
         learning_rate,
+        loading,
         numerics,
         signals,
         state,

@@ -15,6 +15,7 @@ from netdoctor.facts.overfit import Attempt, End, GradientStates, OverfitFacts
 from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
+from netdoctor.facts.workers import RepeatedDraws, ThroughputFacts, Unpicklable, WorkerFacts
 from tests.rules.lrfind_cases import range_test
 
 
@@ -186,6 +187,18 @@ def overfitted(
     return dataclasses.replace(facts, **changes)
 
 
+def drawn(*repeated: RepeatedDraws, unpicklable: int = 0) -> WorkerFacts:
+    """What two workers of a data set with random augmentation drew."""
+    parts = tuple(Unpicklable(f"dataset.f{n}", "lambda", "no") for n in range(unpicklable))
+    return WorkerFacts(2, 2, random=True, draws=32, repeated=repeated, unpicklable=parts)
+
+
+def loading(batch: float, step: float) -> ThroughputFacts:
+    """A loader that takes so many milliseconds for a batch of 10."""
+    rate = 10 * 1000 / batch
+    return ThroughputFacts(0, 10.0, rate, 1.0, 2.0, 0.1, ((0, rate), (2, 2 * rate)), step, 2)
+
+
 CASES = {
     "ACT001": Cases(
         fires=facts(units(dead=16)), quiet=facts(units(dead=15)), boundary=facts(units(dead=16))
@@ -215,6 +228,13 @@ CASES = {
         quiet=range_test(points=80, stop="diverged"),
         boundary=range_test(descent=0.0, points=25, stop="diverged"),
     ),
+    "DAT013": Cases(
+        fires=drawn(RepeatedDraws("a generator", True, True)),
+        quiet=drawn(),
+        boundary=drawn(RepeatedDraws("a generator", True, False)),
+    ),
+    "DAT015": Cases(fires=loading(40, 10), quiet=loading(8, 10), boundary=loading(11, 10)),
+    "DAT018": Cases(fires=drawn(unpicklable=2), quiet=drawn(), boundary=drawn(unpicklable=1)),
     "MOD005": Cases(
         fires=overfitted(1.2, 0.6, 0.6),
         quiet=overfitted(1.2, 0.4, 0.01, end="reached"),
