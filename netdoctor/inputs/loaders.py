@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,27 @@ _Restore = Callable[[], None]
 
 
 class CollateError(DataError):
-    """Samples of a batch that cannot be stacked into one tensor."""
+    """Samples of a batch that cannot be stacked into one tensor.
+
+    Attributes:
+        batch: number of the batch, counted from 0.
+        samples: (index in the data set, its types and shapes) of each sample of the batch.
+        reason: what the collation said, on one line.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        batch: int = 0,
+        samples: Sequence[tuple[Any, str]] = (),
+        reason: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.batch = batch
+        self.samples = tuple(samples)
+        self.reason = reason
 
 
 def seeded(
@@ -141,6 +161,9 @@ def _of_samples(
             f"Batch {count} of {name} cannot be stacked: sample {shapes[0][0]} is "
             f"{shapes[0][1]}, sample {odd[0]} is {odd[1]} ({_first_line(exception)})",
             hint="Resize or pad the samples to one shape, or give the loader a collate_fn.",
+            batch=count,
+            samples=shapes,
+            reason=_first_line(exception),
         )
     if samples:
         return CollateError(
@@ -148,6 +171,9 @@ def _of_samples(
             f"read: {describe(exception)}",
             hint="Make tensors of the samples (a transform such as ToTensor), or check the "
             "loader's collate_fn.",
+            batch=count,
+            samples=shapes,
+            reason=_first_line(exception),
         )
     return DataError(
         f"Batch {count} of {name} cannot be read: {describe(exception)}",
