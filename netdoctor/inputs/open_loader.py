@@ -80,9 +80,7 @@ def open_loader(
     )
     if found is not None:
         made = _made_for(found.dataset, found.description, wishes)
-        return dataclasses.replace(
-            made, names=found.samples, notes=(*found.notes, *made.notes)
-        )
+        return dataclasses.replace(made, names=found.samples, notes=(*found.notes, *made.notes))
     if ":" in spec or spec.endswith(".py"):
         ready = called(import_object(spec, what="data", error=DataError), spec)
         return _of_object(ready, spec, wishes)
@@ -117,9 +115,11 @@ def _words(spec: Any) -> list[str]:
         name, _, query = text.partition("?")
         options = [each.lower() for each in query.split("&")]
         values = [each.partition("=")[2] for each in options if not each.startswith("root=")]
-        return [each for each in options if each.startswith("train=")] + values + [
-            "train" for each in options if each in ("train=true", "train=1")
-        ]
+        return (
+            [each for each in options if each.startswith("train=")]
+            + values
+            + ["train" for each in options if each in ("train=true", "train=1")]
+        )
     location, colon, attribute = text.rpartition(":")
     if colon and (location.endswith(".py") or not Path(text).exists()):
         name = attribute

@@ -107,7 +107,9 @@ def _is_list_of_samples(value: Any) -> bool:
     if all(isinstance(each, (str, bytes, int, float, bool, np.generic)) for each in value):
         return True
     if not all(isinstance(each, (Tensor, np.ndarray)) for each in value):
-        return not any(isinstance(each, (Tensor, np.ndarray, Mapping, tuple, list)) for each in value)
+        return not any(
+            isinstance(each, (Tensor, np.ndarray, Mapping, tuple, list)) for each in value
+        )
     shapes = {tuple(each.shape) for each in value}
     kinds = {each.dtype for each in value}
     images = all(each.ndim == 3 and each.shape[0] <= 4 for each in value)
@@ -165,7 +167,12 @@ def _of_list(values: list[Any]) -> Tensor | list[Tensor] | list[str] | None:
 def as_tensor(value: Any) -> Tensor | None:
     """The numbers of a tensor or array on the CPU, dense and without a graph; else None."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        wide = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64, "longdouble": np.float64}
+        wide = {
+            "uint16": np.int32,
+            "uint32": np.int64,
+            "uint64": np.int64,
+            "longdouble": np.float64,
+        }
         kind = wide.get(value.dtype.name)
         native = value.astype(kind) if kind else value.astype(value.dtype.newbyteorder("="))
         value = torch.from_numpy(np.ascontiguousarray(native))

@@ -74,7 +74,9 @@ def copies_within(printed: Printed, picture: Picture, *, natural: bool, near: bo
             again.add(second)
             same = _same_target(printed, first, printed, second)
             pairs.append(_pair(printed, first, printed, second, alike, same))
-    chosen = sorted(pairs, key=lambda each: (each[0].similarity < 1, each[0].same_label is not False))
+    chosen = sorted(
+        pairs, key=lambda each: (each[0].similarity < 1, each[0].same_label is not False)
+    )
     return CopyFacts(
         compared=int(usable.sum()), exact=extra, near=len(again), conflicting=conflicting,
         pairs=_with_pictures(chosen, picture, picture), natural=natural, images=near,

@@ -340,7 +340,9 @@ def _dead(channels: Channels, samples: int) -> tuple[int, ...]:
 def _same(channels: Channels) -> bool:
     spread = float(np.nanmax(channels.std))
     near: Sequence[NDArray[np.float64]] = (channels.mean, channels.std, channels.minimum)
-    return all(float(np.nanmax(each) - np.nanmin(each)) <= 1e-6 * max(spread, 1e-12) for each in near)
+    return all(
+        float(np.nanmax(each) - np.nanmin(each)) <= 1e-6 * max(spread, 1e-12) for each in near
+    )
 
 
 def _floats(values: Tensor) -> Tensor:

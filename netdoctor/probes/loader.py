@@ -195,7 +195,9 @@ class _Scan:
             for each in fields.tensors
             if each.role == "input" and _has_rows(each, fields.size)
         ]
-        kept = [each for each in rows if isinstance(each, Tensor) or all(map(_is_tensor, each or ()))]
+        kept = [
+            each for each in rows if isinstance(each, Tensor) or all(map(_is_tensor, each or ()))
+        ]
         first = kept[0] if kept else None
         layout: Layout = layout_of(first) if isinstance(first, Tensor) else ""
         large = isinstance(first, Tensor) and min(first.shape[-2:], default=0) >= SIDE
@@ -273,8 +275,10 @@ def _the_label(found: Sequence[Field]) -> Field | None:
 
 def _has_rows(field: Field, size: int) -> bool:
     values = field.values
-    return values is not None and len(values) == size and not (
-        isinstance(values, Tensor) and values.ndim == 0
+    return (
+        values is not None
+        and len(values) == size
+        and not (isinstance(values, Tensor) and values.ndim == 0)
     )
 
 

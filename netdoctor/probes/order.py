@@ -27,7 +27,10 @@ def runs_test(labels: NDArray[np.int64]) -> tuple[int, float, float]:
     runs = 1 + int(np.count_nonzero(labels[1:] != labels[:-1]))
     _, sizes = np.unique(labels, return_counts=True)
     n = float(count)
-    squares, cubes = float((sizes.astype(float) ** 2).sum()), float((sizes.astype(float) ** 3).sum())
+    squares, cubes = (
+        float((sizes.astype(float) ** 2).sum()),
+        float((sizes.astype(float) ** 3).sum()),
+    )
     expected = 1 + (n * n - squares) / n
     variance = (squares * (squares + n * (n + 1)) - 2 * n * cubes - n**3) / (n * n * (n - 1))
     if len(sizes) < 2 or variance <= 0:

@@ -100,8 +100,8 @@ def _rows(values: Tensor | list[Tensor]) -> list[NDArray[np.generic]]:
 
 def _array(values: Tensor) -> NDArray[np.generic]:
     found: NDArray[np.generic] = (
-        values.float() if values.dtype is torch.bfloat16 else values
-    ).contiguous().numpy()
+        (values.float() if values.dtype is torch.bfloat16 else values).contiguous().numpy()
+    )
     return found
 
 
@@ -115,9 +115,7 @@ def small_pictures(images: Tensor, layout: Layout) -> NDArray[np.float16]:
     return found
 
 
-def exact_copies(
-    content: NDArray[np.uint64], usable: NDArray[np.bool_]
-) -> list[NDArray[np.int64]]:
+def exact_copies(content: NDArray[np.uint64], usable: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """Groups of two or more places with the same content, in order of their first place."""
     places = np.flatnonzero(usable)
     order = places[np.argsort(content[places], kind="stable")]

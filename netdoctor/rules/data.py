@@ -191,9 +191,7 @@ def double_normalised(
 
 
 @rule("DAT008", "constant-input", Severity.WARNING)
-def constant_input(
-    facts: LoaderFacts, *, threshold: float = 0.001
-) -> Iterator[Hit | Skip]:
+def constant_input(facts: LoaderFacts, *, threshold: float = 0.001) -> Iterator[Hit | Skip]:
     """Samples, or a channel of all samples, in which every value is the same.
 
     Measures: the share of images and signals whose values are all equal or vary by less than a
@@ -241,7 +239,12 @@ def _dead_channels(field: FieldFacts, threshold: float) -> Hit:
     return Hit(
         field.name,
         f"channel {', '.join(map(str, dead))} has the same value in all {field.samples} samples",
-        {"channels": dead, "threshold": threshold, "values": values, "of": len(field.channels.mean)},
+        {
+            "channels": dead,
+            "threshold": threshold,
+            "values": values,
+            "of": len(field.channels.mean),
+        },
         "Look at where the channels are stacked or read; one of them is lost.",
     )
 

@@ -60,9 +60,7 @@ def label_out_of_range(
 
 
 @rule("DAT010", "target-type", Severity.ERROR)
-def target_type(
-    facts: TargetFacts | LoaderFacts, *, threshold: int = 0
-) -> Iterator[Hit | Skip]:
+def target_type(facts: TargetFacts | LoaderFacts, *, threshold: int = 0) -> Iterator[Hit | Skip]:
     """A target of a type or shape that the loss does not take.
 
     Measures: the number of batches whose target the loss refused for another reason than class
@@ -142,9 +140,7 @@ def _without_gaps(labels: LabelFacts) -> bool:
 
 
 def _is_byte_mask(labels: LabelFacts) -> bool:
-    return (
-        len(labels.shape) >= 2 and labels.whole and labels.minimum == 0 and labels.maximum == 255
-    )
+    return len(labels.shape) >= 2 and labels.whole and labels.minimum == 0 and labels.maximum == 255
 
 
 def _byte_mask(labels: LabelFacts, threshold: int) -> Hit:
@@ -160,7 +156,9 @@ def _beyond(
     labels: LabelFacts, low: int, high: int, classes: int | None, excess: int, threshold: int,
     from_one: bool,
 ) -> Hit:  # fmt: skip
-    room = f", but {labels.classes_from} says {classes} classes, 0 to {classes - 1}" if classes else ""
+    room = (
+        f", but {labels.classes_from} says {classes} classes, 0 to {classes - 1}" if classes else ""
+    )
     signs = low == -1 and high == 1 and set(labels.counts) == {-1, 1}
     hint = ": they seem to be counted from 1" if from_one else ""
     hint = ": -1 and 1 are for a hinge loss, cross-entropy takes 0 and 1" if signs else hint
@@ -215,7 +213,9 @@ def _wrong_type(labels: LabelFacts) -> tuple[str, str, bool] | None:
             "Take the axis off where the batch is made: y.squeeze(-1).",
             known,
         )
-    if labels.kind in ("one-hot", "multi-label") and labels.dtype.startswith(("int", "uint", "bool")):
+    if labels.kind in ("one-hot", "multi-label") and labels.dtype.startswith(
+        ("int", "uint", "bool")
+    ):
         return (
             f"{labels.kind} targets are {labels.dtype}, and losses take them as floating-point",
             "Convert them where they are made: y.float(); or give class indices as int64.",
