@@ -22,8 +22,6 @@ LabelKind = Literal[
 Layout = Literal["channels-first", "channels-last", ""]
 Split = Literal["train", "val"]
 
-BYTE_SCALE = 1 / 255
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Channels:
@@ -69,7 +67,6 @@ class FieldFacts:
         padding: id that fills the ends of token rows; None where there is none.
         padded: share of the values that are such padding.
         empty_rows: token rows of padding alone.
-        spread: median standard deviation of a sample over the field's own.
         correlated: whether all channels of an image are the same.
     """
 

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import itertools
+import operator
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sized
 from typing import Any, Literal, cast
@@ -193,14 +194,14 @@ def _as_indices(drawn: Any) -> tuple[Hashable, ...]:
     if isinstance(drawn, torch.Tensor):
         drawn = drawn.tolist()
     several = drawn if isinstance(drawn, (list, tuple)) else [drawn]
-    return tuple(int(each) if hasattr(each, "__index__") else each for each in several)
+    return tuple(operator.index(each) if hasattr(each, "__index__") else each for each in several)
 
 
 def _identity(dataset: Any, index: Hashable) -> Hashable:
     while isinstance(index, int):
         if type(dataset) is Subset:
-            dataset, index = dataset.dataset, dataset.indices[index]
-            index = int(index) if hasattr(index, "__index__") else index
+            (index,) = _as_indices([dataset.indices[index]])
+            dataset = dataset.dataset
         elif type(dataset) is ConcatDataset:
             index = index + len(dataset) if index < 0 else index
             place = next(n for n, end in enumerate(dataset.cumulative_sizes) if index < end)

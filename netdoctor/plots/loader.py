@@ -136,7 +136,7 @@ def _labels(labels: LabelFacts, facts: LoaderFacts) -> Figure:
     figure = style.new_figure(_LEFT + _WIDTH + 0.4, _TOP + _HEIGHT + 0.7)
     least, most = min(counts.values()), max(counts.values())
     _title(
-        figure, f"Labels: {labels.total:,} in {len(counts)} {'classes' if len(counts) != 1 else 'class'}",
+        figure, f"Labels: {labels.total:,} in {len(counts)} class{'es' * (len(counts) != 1)}",
         f"largest {most:,}, smallest {least:,}, in {facts.samples:,} samples"
         + (" · in order of size" if cut else ""),
     )  # fmt: skip
@@ -181,7 +181,9 @@ def _y_axis(axes: Axes, most: float) -> None:
 
 def _values(field: FieldFacts, facts: LoaderFacts) -> Figure:
     channels = field.channels
-    assert channels is not None and channels.counts is not None and channels.edges is not None
+    assert channels is not None
+    assert channels.counts is not None
+    assert channels.edges is not None
     figure = style.new_figure(_LEFT + _WIDTH + 1.9, _TOP + _HEIGHT + 0.7)
     count = len(channels.counts)
     by = f" by {'column' if field.kind == 'tabular' else 'channel'}" if count > 1 else ""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from netdoctor.inputs.batches import TARGET_NAMES
@@ -15,6 +16,9 @@ from netdoctor.inputs.batches import TARGET_NAMES
 Role = Literal["input", "target"]
 _MORE_TARGETS = ("y", "mask", "masks", "label_ids", "class", "classes", "category", "segmentation")
 _LARGEST_SPARSE = 2**27
+_WIDE: dict[str, type[np.generic]] = {
+    "uint16": np.int32, "uint32": np.int64, "uint64": np.int64, "longdouble": np.float64,
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,10 +114,11 @@ def _is_list_of_samples(value: Any) -> bool:
         return not any(
             isinstance(each, (Tensor, np.ndarray, Mapping, tuple, list)) for each in value
         )
-    shapes = {tuple(each.shape) for each in value}
-    kinds = {each.dtype for each in value}
-    images = all(each.ndim == 3 and each.shape[0] <= 4 for each in value)
-    return len(kinds) == 1 and isinstance(value, list) and (len(shapes) > 1 or images)
+    if len({each.dtype for each in value}) > 1 or not isinstance(value, list):
+        return False
+    if all(each.ndim == 3 and each.shape[0] in (1, 3) for each in value):
+        return True  # images of several sizes
+    return len({tuple(each.shape[:1]) for each in value}) > 1
 
 
 def _is_uncollated(raw: Any) -> bool:
@@ -166,28 +171,27 @@ def _of_list(values: list[Any]) -> Tensor | list[Tensor] | list[str] | None:
 
 def as_tensor(value: Any) -> Tensor | None:
     """The numbers of a tensor or array on the CPU, dense and without a graph; else None."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        wide = {
-            "uint16": np.int32,
-            "uint32": np.int64,
-            "uint64": np.int64,
-            "longdouble": np.float64,
-        }
-        kind = wide.get(value.dtype.name)
-        native = value.astype(kind) if kind else value.astype(value.dtype.newbyteorder("="))
-        value = torch.from_numpy(np.ascontiguousarray(native))
-    if not isinstance(value, Tensor) or value.is_meta or value.is_nested:
+    tensor = _from_array(value) if isinstance(value, np.ndarray) else value
+    if not isinstance(tensor, Tensor) or tensor.is_meta or tensor.is_nested:
         return None
-    value = value.detach()
-    if value.layout is not torch.strided:
-        if value.numel() > _LARGEST_SPARSE:
+    tensor = tensor.detach()
+    if tensor.layout is not torch.strided:
+        if tensor.numel() > _LARGEST_SPARSE:
             return None
-        value = value.to_dense()
-    if value.is_quantized:
-        value = value.dequantize()
-    if value.is_complex():
-        value = torch.view_as_real(value)
-    return value.cpu()
+        tensor = tensor.to_dense()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    return tensor.cpu()
+
+
+def _from_array(array: NDArray[Any]) -> Tensor | None:
+    if array.dtype.kind not in "biuf":
+        return None
+    kind = _WIDE.get(array.dtype.name)
+    native = array.astype(kind) if kind else array.astype(array.dtype.newbyteorder("="))
+    return torch.from_numpy(np.ascontiguousarray(native))
 
 
 def _numbers(values: Any) -> Any:

@@ -18,7 +18,7 @@ _NAMED = 8
 _FEW = 4  # channels for which a histogram is kept
 _MOST_CHANNELS = 4096
 _SMALLEST_SIDE = 8  # of an image, in pixels
-_NEARLY = 1e-3  # of the field's deviation: a sample that varies less is nearly constant
+_NEARLY = 1e-5  # of the field's deviation: a sample that varies less is nearly constant
 _BINS = 60
 
 

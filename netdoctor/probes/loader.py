@@ -190,13 +190,10 @@ class _Scan:
                 if field.values.ndim in (3, 4) and field.values.numel():
                     stats, label = scan.per_sample[-1], self._label_text(fields)
                     self.sheet.add(field.values, scan.layout, stats, name, label)
-        rows = [
-            each.values
-            for each in fields.tensors
-            if each.role == "input" and _has_rows(each, fields.size)
-        ]
         kept = [
-            each for each in rows if isinstance(each, Tensor) or all(map(_is_tensor, each or ()))
+            rows
+            for each in fields.tensors
+            if each.role == "input" and (rows := _rows(each, fields.size)) is not None
         ]
         first = kept[0] if kept else None
         layout: Layout = layout_of(first) if isinstance(first, Tensor) else ""
@@ -247,7 +244,8 @@ class _Scan:
                     if field.role == "input" and isinstance(field.values, Tensor):
                         return picture_of(field.values[0], layout_of(field.values))
             if place < len(printed.prints.small):
-                return printed.prints.small[place].astype(np.float32).reshape(SIDE, SIDE)
+                small: NDArray[np.float32] = printed.prints.small[place].astype(np.float32)
+                return small.reshape(SIDE, SIDE)
             return None
 
         return shown
@@ -270,20 +268,16 @@ def _no_tensors(fields: Fields) -> DataError:
 def _the_label(found: Sequence[Field]) -> Field | None:
     """Of a nested target the part that says the class."""
     named = [each for each in found if each.name.rpartition(".")[2] in ("labels", "label")]
-    return (named or list(found) or [None])[0]
+    return next(iter(named or found), None)
 
 
-def _has_rows(field: Field, size: int) -> bool:
+def _rows(field: Field, size: int) -> Tensor | list[Tensor] | None:
+    """The field's values where there is one row a sample."""
     values = field.values
-    return (
-        values is not None
-        and len(values) == size
-        and not (isinstance(values, Tensor) and values.ndim == 0)
-    )
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
+    if isinstance(values, Tensor):
+        return values if values.ndim and len(values) == size else None
+    tensors = [each for each in values or () if isinstance(each, Tensor)]
+    return tensors if len(tensors) == size else None
 
 
 def ragged_from(error: CollateError, source: LoaderSource) -> Ragged:
@@ -377,9 +371,9 @@ def _elsewhere(source: LoaderSource) -> tuple[int, ...]:
         fields = fields_of(raw, None).fields if raw is not None else ()
         for field in fields:
             values = field.values
-            if field.role == "target" and isinstance(values, Tensor) and values.numel() == 1:
-                if not torch.is_floating_point(values):
-                    found.add(int(values))
+            index = isinstance(values, Tensor) and values.numel() == 1 and not values.is_floating_point()
+            if field.role == "target" and index and isinstance(values, Tensor):
+                found.add(int(values))
     return tuple(sorted(found))
 
 

@@ -73,9 +73,9 @@ class SheetScan:
         least = min((value for value, _ in kept), default=-np.inf)
         for row in rows:
             value = float(sign * stats[row, column])
-            if stats[row, 1] > 0 and (len(kept) < _OF_A_KIND or value > least):
-                if made := shown(row):
-                    kept.append((value, made))
+            wanted = stats[row, 1] > 0 and (len(kept) < _OF_A_KIND or value > least)
+            if wanted and (made := shown(row)):
+                kept.append((value, made))
         kept.sort(key=lambda each: -each[0])
         del kept[_OF_A_KIND:]
 
@@ -91,9 +91,9 @@ class SheetScan:
             for value, each in kept:
                 if width > 0 and abs(sign * value - middle) > _FAR * width:
                     odd.append(Shown(each.picture, each.name, each.label, words[column, sign]))
-        seen: set[str] = set()
-        first = [each for each in odd if not (each.name in seen or seen.add(each.name))]
-        return (*first, *(each for each in self._ordinary if each.name not in seen))
+        once = {each.name: each for each in odd[::-1]}
+        first = [each for each in odd if once[each.name] is each]
+        return (*first, *(each for each in self._ordinary if each.name not in once))
 
 
 def picture_of(sample: Tensor, layout: Layout) -> NDArray[np.float32] | None:

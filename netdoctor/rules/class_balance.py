@@ -111,7 +111,7 @@ def class_imbalance(
 def _with_missing(labels: LabelFacts) -> dict[int, int]:
     """The counts of all classes that there should be; those out of range left out."""
     classes = labels.classes or 0
-    counts = {label: 0 for label in range(classes)}
+    counts = dict.fromkeys(range(classes), 0)
     return counts | {k: n for k, n in labels.counts.items() if not classes or 0 <= k < classes}
 
 

@@ -191,12 +191,12 @@ def double_normalised(
 
 
 @rule("DAT008", "constant-input", Severity.WARNING)
-def constant_input(facts: LoaderFacts, *, threshold: float = 0.001) -> Iterator[Hit | Skip]:
+def constant_input(facts: LoaderFacts, *, threshold: float = 0.005, least: int = 2) -> Iterator[Hit | Skip]:
     """Samples, or a channel of all samples, in which every value is the same.
 
-    Measures: the share of images and signals whose values are all equal or vary by less than a
-    thousandth of what is usual, and of token rows of padding alone; `threshold` or more is a
-    finding. So is a channel that has one value in all samples.
+    Measures: the share of images and signals whose values are all equal, or vary by less than a
+    hundred-thousandth of what is usual, and of token rows of padding alone; `threshold` or more
+    is a finding where they are `least` or more. So is a channel that has one value in all samples.
 
     Why: a blank image teaches the network that its label has no reason; a channel without content
     is one that was lost on the way.
@@ -211,7 +211,7 @@ def constant_input(facts: LoaderFacts, *, threshold: float = 0.001) -> Iterator[
     for field in facts.inputs:
         share = field.constant / max(field.samples, 1)
         empty = field.empty_rows / max(field.samples, 1)
-        if field.constant and share >= threshold:
+        if field.constant >= least and share >= threshold:
             yield Hit(
                 field.name,
                 f"{field.constant} of {field.samples} samples are blank: "
@@ -220,7 +220,7 @@ def constant_input(facts: LoaderFacts, *, threshold: float = 0.001) -> Iterator[
                  "indices": list(field.constant_at)},
                 "Look at those samples; leave them out or mend their files.",
             )  # fmt: skip
-        if field.kind == "tokens" and field.empty_rows and empty >= threshold:
+        if field.kind == "tokens" and field.empty_rows >= least and empty >= threshold:
             yield Hit(
                 field.name,
                 f"{field.empty_rows} of {field.samples} rows hold nothing but the id "

@@ -67,7 +67,7 @@ def _fits(
     low: NDArray[np.float64], high: NDArray[np.float64], least: NDArray[np.float64],
     most: NDArray[np.float64], share: float,
 ) -> bool:  # fmt: skip
-    """Whether each channel's range lies in the expected one, fills a share of it, and begins there."""
+    """Whether each channel's range lies in the expected one, fills it and begins there."""
     width = most - least
     slack = 0.02 * width
     inside = (low >= least - slack) & (high <= most + slack)
