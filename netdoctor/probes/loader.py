@@ -10,7 +10,6 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -371,7 +370,11 @@ def _elsewhere(source: LoaderSource) -> tuple[int, ...]:
         fields = fields_of(raw, None).fields if raw is not None else ()
         for field in fields:
             values = field.values
-            index = isinstance(values, Tensor) and values.numel() == 1 and not values.is_floating_point()
+            index = (
+                isinstance(values, Tensor)
+                and values.numel() == 1
+                and not values.is_floating_point()
+            )
             if field.role == "target" and index and isinstance(values, Tensor):
                 found.add(int(values))
     return tuple(sorted(found))

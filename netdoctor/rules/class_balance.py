@@ -58,15 +58,16 @@ def class_imbalance(
     facts: LoaderFacts,
     *,
     threshold: float = 10.0,
+    surely: float = 5.0,
     confidence: float = 0.95,
     min_labels: int = 100,
 ) -> Iterator[Hit | Skip]:
     """Some classes come many times as often as others.
 
-    Measures: the largest class over the smallest, as the loader delivers them, at the low end of
-    its interval of `confidence`, which allows for the number of pairs of classes; `threshold` or
-    more in at least `min_labels` labels is a finding. A class that is known and never comes
-    counts as one of 0.
+    Measures: the largest class over the smallest, as the loader delivers them; `threshold` or
+    more in at least `min_labels` labels is a finding where the ratio is `surely` or more at the
+    low end of its interval of `confidence`, which allows for the number of pairs of classes. A
+    class that is known and never comes counts as half a sample.
 
     Why: the loss is about the large classes, and accuracy says little.
 
@@ -84,14 +85,18 @@ def class_imbalance(
     if not facts.representative:
         yield Skip("the samples are the first ones of a data set in order: --batches all sees more")
         return
+    if labels.bad_at:
+        yield Skip("there are labels out of range: mend those first")
+        return
     counts = _with_missing(labels)
     if labels.total < min_labels or len(counts) < 2:
         yield Skip(f"fewer than {min_labels} labels" if len(counts) > 1 else "one class only")
         return
     most, least = max(counts, key=lambda each: counts[each]), min(counts, key=counts.__getitem__)
     pairs = len(counts) * (len(counts) - 1) / 2
-    ratio = least_ratio(counts[most], counts[least], (1 - confidence) / pairs)
-    if ratio < threshold:
+    ratio = counts[most] / max(counts[least], 0.5)
+    sure = least_ratio(counts[most], counts[least], (1 - confidence) / pairs)
+    if ratio < threshold or sure < surely:
         return
     missing = [label for label, count in counts.items() if not count]
     seen = (
@@ -101,7 +106,7 @@ def class_imbalance(
     yield Hit(
         labels.field,
         f"class {most} comes {counts[most]} times, {seen}, in {labels.total} labels",
-        {"ratio_at_least": ratio, "threshold": threshold, "largest": counts[most],
+        {"ratio": ratio, "threshold": threshold, "at_least": sure, "largest": counts[most],
          "smallest": counts[least], "missing": missing[:_LISTED], "labels": labels.total},
         "Draw with a WeightedRandomSampler or weight the classes in the loss, and watch a metric "
         "for each class.",
@@ -159,8 +164,8 @@ def unshuffled_labels(
     """Training labels come in long runs of the same class.
 
     Measures: the number of runs of equal labels over the number that a random order has;
-    `threshold` or less, where chance has a probability below `probability`, is a finding. So is a
-    loader whose first labels are all the same while the rest of its data set has others.
+    `threshold` or less of at least `min_labels`, where chance has a probability below
+    `probability`, is a finding. So is a loader whose first labels are all the same while the rest of its data set has others.
 
     Why: each step trains for the class of the moment and forgets the one before; batch norm sees
     statistics of one class.

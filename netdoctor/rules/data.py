@@ -191,7 +191,9 @@ def double_normalised(
 
 
 @rule("DAT008", "constant-input", Severity.WARNING)
-def constant_input(facts: LoaderFacts, *, threshold: float = 0.005, least: int = 2) -> Iterator[Hit | Skip]:
+def constant_input(
+    facts: LoaderFacts, *, threshold: float = 0.005, least: int = 2
+) -> Iterator[Hit | Skip]:
     """Samples, or a channel of all samples, in which every value is the same.
 
     Measures: the share of images and signals whose values are all equal, or vary by less than a

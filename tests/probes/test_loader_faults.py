@@ -10,12 +10,21 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, TensorDataset
 
 import netdoctor
 from netdoctor.report import Report
 from tests.loaders import (
-    MEAN, STD, crops, digits, endless, loader, log_mel, normalised, segmentation, tables, tokens,
+    MEAN,
+    STD,
+    crops,
+    digits,
+    loader,
+    log_mel,
+    normalised,
+    segmentation,
+    tables,
+    tokens,
 )  # fmt: skip
 
 Options = dict[str, Any]
@@ -158,7 +167,9 @@ def copied_with_other_labels() -> DataLoader[Any]:
 
 def nearly_copied() -> DataLoader[Any]:
     x, y = normalised()
-    x[40:60] = x[:20] + 0.02 * torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    x[40:60] = x[:20] + 0.02 * torch.randn(
+        20, 3, 32, 32, generator=torch.Generator().manual_seed(0)
+    )
     return loader(x, y)
 
 
