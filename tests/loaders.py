@@ -222,9 +222,11 @@ def inputs_alone() -> DataLoader[Any]:
 
 
 def weighted() -> DataLoader[Any]:
-    x, y = normalised()
-    rare = torch.where(y == 0, 1.0, 20.0).double()
-    return DataLoader(TensorDataset(x, y), 32, sampler=WeightedRandomSampler(rare, len(x)))
+    y = (torch.arange(800) % 40 == 0).long()
+    weights = torch.where(y == 1, 39.0, 1.0).double()
+    generator = torch.Generator().manual_seed(0)
+    sampler = WeightedRandomSampler(weights.tolist(), len(y), generator=generator)
+    return DataLoader(TensorDataset(_randn(800, 8), y), 32, sampler=sampler)
 
 
 def validation_loader() -> DataLoader[Any]:

@@ -115,10 +115,11 @@ class FieldFacts:
     @property
     def std(self) -> float:
         """The standard deviation of all values, channels of the same size."""
-        if self.channels is None or np.isnan(self.channels.mean).all():
+        if self.channels is None or not np.isfinite(self.channels.mean).all():
             return math.nan
-        between = np.nanvar(self.channels.mean)
-        return float(np.sqrt(np.nanmean(self.channels.std**2) + between))
+        with np.errstate(over="ignore", invalid="ignore"):
+            between = np.nanvar(self.channels.mean)
+            return float(np.sqrt(np.nanmean(self.channels.std**2) + between))
 
 
 def _over(reduce: Any, values: NDArray[np.float64]) -> float:

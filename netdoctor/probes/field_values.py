@@ -257,9 +257,10 @@ class _ChannelMoments:
     ) -> None:
         """Chan, Golub and LeVeque 1983, equation 2.1, for each channel."""
         total = np.maximum(self.seen + count, 1)
-        delta = mean - self.mean
-        self.squares += squares + delta**2 * self.seen * count / total
-        self.mean += delta * count / total
+        with np.errstate(over="ignore", invalid="ignore"):
+            delta = mean - self.mean
+            self.squares += squares + delta**2 * self.seen * count / total
+            self.mean += delta * count / total
         self.seen += count
 
     def joined(self) -> _ChannelMoments:
@@ -338,6 +339,8 @@ def _dead(channels: Channels, samples: int) -> tuple[int, ...]:
 
 
 def _same(channels: Channels) -> bool:
+    if not np.isfinite(channels.mean).all():
+        return False
     spread = float(np.nanmax(channels.std))
     near: Sequence[NDArray[np.float64]] = (channels.mean, channels.std, channels.minimum)
     return all(

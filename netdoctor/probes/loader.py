@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +17,6 @@ from netdoctor.facts.loader import (
     LabelFacts,
     Layout,
     LoaderFacts,
-    OrderFacts,
     Ragged,
     Split,
 )
@@ -32,12 +28,11 @@ from netdoctor.probes.copies import Printed, copies_between, copies_within
 from netdoctor.probes.data_model import ModelTrial
 from netdoctor.probes.field_values import FieldScan, layout_of
 from netdoctor.probes.labels import LabelScan
-from netdoctor.probes.order import runs_test, single_class_share
+from netdoctor.probes.order import order_facts
 from netdoctor.probes.prints import SIDE, PrintScan
 from netdoctor.probes.sheet import SheetScan, picture_of
 
 Progress = Callable[[int, int], None]
-_LOOKED_AT = 64  # samples of the rest of the data set, where those seen have one class
 _FEW_VALUES = 64  # whole numbers a sample up to which equal ones are to be expected
 _SHORT = 32  # token ids a sample, likewise
 
@@ -90,7 +85,10 @@ def measure(
         overlap = _overlap(scan, source, printed, against, reading)
     return LoaderFacts(
         source=source.description, samples=scan.samples, batches=len(scan.sizes),
-        order=_order(source, scan, whole=scan.exhausted and source.whole),
+        order=order_facts(
+            source, scan.labels.indices() if scan.labels else np.zeros(0, np.int64), scan.sizes,
+            whole=scan.exhausted and source.whole,
+        ),
         total=source.total, whole=scan.exhausted and source.whole,
         batch_size=(source.batch_size or max(scan.sizes, default=None)) if source.ready else None,
         last_batch=_last_batch(source, scan), split=split, fields=fields, labels=labels,
@@ -112,7 +110,6 @@ class _Scan:
         self.sizes: list[int] = []
         self.indices: list[Hashable] | None = []
         self.exhausted = False
-        self.kept: list[Any] = []  # small pictures stand in for samples that cannot be read again
 
     @property
     def samples(self) -> int:
@@ -344,40 +341,6 @@ def _overlap(
         )  # fmt: skip
     named = against.description
     return copies_between(printed, theirs, pictures, other_name=named, **reading)
-
-
-def _order(source: LoaderSource, scan: _Scan, *, whole: bool) -> OrderFacts:
-    labels = scan.labels.indices() if scan.labels else np.zeros(0, np.int64)
-    runs, expected, deviations = runs_test(labels)
-    order = OrderFacts(
-        drawn=source.order, ready=source.ready, labels=len(labels), runs=runs, expected=expected,
-        deviations=deviations, single_class_batches=single_class_share(labels, scan.sizes),
-        repeats=source.repeats,
-    )  # fmt: skip
-    if whole or not source.ready or len(np.unique(labels)) != 1:
-        return order
-    return dataclasses.replace(order, elsewhere=_elsewhere(source))
-
-
-def _elsewhere(source: LoaderSource) -> tuple[int, ...]:
-    """The classes of some samples from all over the data set, where it can be read at will."""
-    if source.total is None or source.order not in ("sequential", "own"):
-        return ()
-    chosen = random.Random(source.seed).sample(range(source.total), min(_LOOKED_AT, source.total))
-    found: set[int] = set()
-    for index in chosen:
-        raw = source.sample(index)
-        fields = fields_of(raw, None).fields if raw is not None else ()
-        for field in fields:
-            values = field.values
-            index = (
-                isinstance(values, Tensor)
-                and values.numel() == 1
-                and not values.is_floating_point()
-            )
-            if field.role == "target" and index and isinstance(values, Tensor):
-                found.add(int(values))
-    return tuple(sorted(found))
 
 
 def _last_batch(source: LoaderSource, scan: _Scan) -> int | None:

@@ -165,7 +165,8 @@ def unshuffled_labels(
 
     Measures: the number of runs of equal labels over the number that a random order has;
     `threshold` or less of at least `min_labels`, where chance has a probability below
-    `probability`, is a finding. So is a loader whose first labels are all the same while the rest of its data set has others.
+    `probability`, is a finding. So is a loader whose first labels are all the same while the
+    rest of its data set has others.
 
     Why: each step trains for the class of the moment and forgets the one before; batch norm sees
     statistics of one class.
