@@ -118,8 +118,8 @@ class FieldFacts:
         if self.channels is None or not np.isfinite(self.channels.mean).all():
             return math.nan
         with np.errstate(over="ignore", invalid="ignore"):
-            between = np.nanvar(self.channels.mean)
-            return float(np.sqrt(np.nanmean(self.channels.std**2) + between))
+            between = self.channels.mean.var()
+            return float(np.sqrt((self.channels.std**2).mean() + between))
 
 
 def _over(reduce: Any, values: NDArray[np.float64]) -> float:

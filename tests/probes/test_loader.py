@@ -367,11 +367,10 @@ def odd_ones() -> DataLoader[Any]:
     return DataLoader(rows, batch_size=8)
 
 
-@pytest.mark.parametrize(
-    "make", [odd_ones, lambda: DataLoader(odd_ones().dataset, 8, num_workers=2)]
-)
-def test_samples_that_do_not_stack_are_named(make: Callable[[], Any]) -> None:
-    (ragged,) = netdoctor.check_loader(make()).findings
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_that_do_not_stack_are_named(workers: int) -> None:
+    data = DataLoader(odd_ones().dataset, 8, num_workers=workers)
+    (ragged,) = netdoctor.check_loader(data).findings
     assert ragged.code == "DAT011"
     assert ragged.evidence["samples"] == ["9", "13"]
     assert "(3, 8, 9)" in ragged.message
