@@ -58,7 +58,9 @@ class ModelTrial:
             if isinstance(batch.target, Tensor):
                 main, _ = main_output(output)
                 axis = class_axis(main, batch.target)
-                self._outputs = None if axis is None else int(main.shape[axis])
+                # A single output is a score or a number, not the only class.
+                wide = axis is not None and main.shape[axis] > 1
+                self._outputs = int(main.shape[axis]) if wide and axis is not None else None
                 self.objective(output, batch)
         except TargetError as error:
             self.refused = error.facts

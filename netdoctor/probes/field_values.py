@@ -20,6 +20,9 @@ _MOST_CHANNELS = 4096
 _SMALLEST_SIDE = 8  # of an image, in pixels
 _NEARLY = 1e-5  # of the field's deviation: a sample that varies less is nearly constant
 _BINS = 60
+_BRIGHT = 64  # whole numbers above are pixels, not the pieces on a board
+_ROOMY = 16  # values of a sample; fewer may be one weight or one flag for all
+_LONG = 256  # values of a signal; shorter ones may be flat by nature
 
 
 class FieldScan:
@@ -37,8 +40,9 @@ class FieldScan:
         self.nan_samples = self.inf_samples = self.nan = self.inf = 0
         self.whole = self.zeros = self.finite = 0
         self.two: set[float] = set()  # the different values, up to three of them
-        self.masks = self.partial_nan = self.same_channels = True
+        self.masks = self.partial_nan = True
         self.places: list[str] = []
+        self.highest = -math.inf
         self.padding = _Padding()
         self._channels: _ChannelMoments | None = None
 
@@ -116,8 +120,9 @@ class FieldScan:
             return
         self.whole += int((finite == finite.round()).sum())
         self.zeros += int((finite == 0).sum())
+        low, high = float(finite.min()), float(finite.max())
+        self.highest = max(self.highest, high)
         if len(self.two) <= 2:
-            low, high = float(finite.min()), float(finite.max())
             self.two |= {low, high}
             between = finite[(finite != low) & (finite != high)]
             if between.numel():
@@ -130,7 +135,10 @@ class FieldScan:
         channels = self._channels.read() if self._channels else None
         kind = self._kind()
         stats = np.concatenate(self.per_sample) if self.per_sample else np.zeros((0, 4), np.float32)
-        constant = constant_samples(stats, kind)
+        size = self.values / max(self.samples, 1)
+        single = len(self.two) == 1 and size >= _ROOMY
+        long = kind == "image" or (kind == "dense" and (size >= _LONG or single))
+        constant = constant_samples(stats) if long else np.zeros(len(stats), bool)
         dead: tuple[int, ...] = ()
         if kind in ("image", "dense") and channels is not None:
             dead = _dead(channels, self.samples)
@@ -155,12 +163,14 @@ class FieldScan:
             return "other"
         spatial = self.layout != ""
         whole = self.whole == self.finite
-        if len(self.two) <= 2 and self.dtype != "uint8":
-            # Blank images have one value, and a batch of them is no mask.
-            return "binary" if self.two <= {0.0, 1.0, -1.0} or not spatial else "image"
-        if len(self.two) <= 2 and self.two <= {0.0, 1.0}:
+        floating = not _is_integer(self.dtype)
+        if len(self.two) == 1 and floating and self.values >= _ROOMY * self.samples:
+            return "image" if spatial else "dense"  # all blank, which is no mask
+        if len(self.two) <= 2 and self.two <= {0.0, 1.0, -1.0}:
             return "binary"
-        if spatial and (not whole or self.dtype in ("uint8", "float32", "float64", "float16")):
+        if len(self.two) <= 2 and not spatial:
+            return "binary"
+        if spatial and (floating or self.dtype == "uint8" or self.highest > _BRIGHT):
             return "image"
         if whole:
             return "tokens" if _is_integer(self.dtype) else "integers"
@@ -191,11 +201,9 @@ def _is_smooth(values: Tensor) -> bool:
     return True
 
 
-def constant_samples(stats: NDArray[np.float32], kind: FieldKind) -> NDArray[np.bool_]:
-    """(N,) which samples have one value only, or nearly; of images and signals only."""
+def constant_samples(stats: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(N,) which samples have one value only, or nearly."""
     spread = stats[:, 1]
-    if kind not in ("image", "dense") or not len(spread):
-        return np.zeros(len(spread), bool)
     typical = float(np.median(spread[spread > 0])) if (spread > 0).any() else 0.0
     found: NDArray[np.bool_] = spread <= _NEARLY * typical
     return found

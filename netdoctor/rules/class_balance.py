@@ -95,8 +95,10 @@ def class_imbalance(
     most, least = max(counts, key=lambda each: counts[each]), min(counts, key=counts.__getitem__)
     pairs = len(counts) * (len(counts) - 1) / 2
     ratio = counts[most] / max(counts[least], 0.5)
+    if ratio < threshold:
+        return
     sure = least_ratio(counts[most], counts[least], (1 - confidence) / pairs)
-    if ratio < threshold or sure < surely:
+    if sure < surely:
         return
     missing = [label for label, count in counts.items() if not count]
     seen = (

@@ -109,8 +109,17 @@ def unnormalised_input(
             converts = facts.model is not None and facts.model.takes and field.dtype == "uint8"
             if not converts:
                 yield from _image_scale(field, threshold, min_samples)
+        elif field.kind in ("dense", "integers") and _is_film(field):
+            yield from _image_scale(field, threshold, min_samples)
         elif field.kind == "tabular":
             yield from _column_scale(field, threshold, largest, min_samples)
+
+
+def _is_film(field: FieldFacts) -> bool:
+    """Whether grey images without a channel axis, films or volumes hold the values of bytes."""
+    sides = [each or 0 for each in field.shape[-2:]]
+    wide = len(field.shape) in (2, 4) and min(sides, default=0) >= 8
+    return wide and is_bytes(field) and field.maximum > 250 and field.mean > 10
 
 
 def _image_scale(field: FieldFacts, threshold: float, min_samples: int) -> Iterator[Hit]:
@@ -213,7 +222,9 @@ def constant_input(
     for field in facts.inputs:
         share = field.constant / max(field.samples, 1)
         empty = field.empty_rows / max(field.samples, 1)
-        if field.constant >= least and share >= threshold:
+        # A second field of one value for all may be a mask that masks nothing.
+        of_use = field is facts.inputs[0] or field.constant < field.samples
+        if field.constant >= least and share >= threshold and of_use:
             yield Hit(
                 field.name,
                 f"{field.constant} of {field.samples} samples are blank: "

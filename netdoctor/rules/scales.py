@@ -28,7 +28,8 @@ def is_bytes(field: FieldFacts) -> bool:
         return field.maximum > 20
     if field.whole > 0.99:
         return field.maximum > 64
-    return field.maximum > 128 and field.mean > 10
+    colour = len(field.channels.mean) == 3
+    return field.maximum > (128 if colour else 200) and field.mean > 10
 
 
 def twice(field: FieldFacts) -> str:

@@ -80,6 +80,21 @@ def grey_bytes() -> DataLoader[Any]:
     return loader((x.mean(1, keepdim=True) * 255).round(), y)
 
 
+def long_integers() -> DataLoader[Any]:
+    x, y = crops()
+    return loader((x * 255).long(), y)
+
+
+def grey_without_channel() -> DataLoader[Any]:
+    x, y = crops()
+    return loader((x.mean(1) * 255).round(), y)
+
+
+def film_of_bytes() -> DataLoader[Any]:
+    x, _ = crops()
+    return loader((x * 255).round().view(30, 8, 3, 32, 32), torch.arange(30) % 4)
+
+
 def raw_table() -> DataLoader[Any]:
     rng = np.random.default_rng(0)
     x = np.stack([rng.normal(13, 1, 178), rng.normal(746, 314, 178), rng.normal(0.3, 0.1, 178)], 1)
@@ -293,6 +308,9 @@ FAULTS: dict[str, tuple[str, Callable[[], Any], Options]] = {
     "bytes-resized": ("DAT003", bytes_resized, {}),
     "bytes": ("DAT003", raw_bytes, {}),
     "grey-bytes": ("DAT003", grey_bytes, {}),
+    "long-integers": ("DAT003", long_integers, {}),
+    "grey-without-channel": ("DAT003", grey_without_channel, {}),
+    "film-of-bytes": ("DAT003", film_of_bytes, {}),
     "raw-table": ("DAT003", raw_table, {}),
     "from-one": ("DAT004", from_one, {}),
     "from-one-of-4": ("DAT004", from_one, {"num_classes": 4}),
@@ -311,6 +329,8 @@ FAULTS: dict[str, tuple[str, Callable[[], Any], Options]] = {
     "rows-copied": ("DAT007", rows_copied, {}),
     "set-twice": ("DAT007", twice_the_same_set, {}),
     "blank": ("DAT008", blank, {}),
+    "all-blank": ("DAT008", lambda: loader(torch.zeros(96, 3, 16, 16), torch.arange(96) % 3), {}),
+    "all-rows-blank": ("DAT008", lambda: loader(torch.zeros(96, 32), torch.arange(96) % 3), {}),
     "channel-lost": ("DAT008", channel_lost, {}),
     "only-padding": ("DAT008", only_padding, {}),
     "in-order": ("DAT009", in_order, {}),
