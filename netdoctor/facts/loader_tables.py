@@ -49,15 +49,16 @@ def _fields(facts: LoaderFacts) -> Table:
         Column("padding", "pad id", "integer", priority=7),
         Column("padded", "padding", "percent", priority=6),
     ]
-    return Table("fields", "", columns, [_field_row(each) for each in facts.fields])
+    return Table("fields", "", columns, [_field_row(each, facts.labels) for each in facts.fields])
 
 
-def _field_row(field: FieldFacts) -> dict[str, Any]:
-    ids = field.kind == "tokens"
+def _field_row(field: FieldFacts, labels: LabelFacts | None) -> dict[str, Any]:
+    target = labels if labels is not None and labels.field == field.name else None
+    ids = field.kind == "tokens" or (target is not None and target.kind in ("class", "mask"))
     return {
         "field": field.name,
         "role": field.role,
-        "kind": field.kind,
+        "kind": target.kind if target is not None else field.kind,
         "layout": field.layout,
         "shape": ["var" if each is None else each for each in field.shape],
         "dtype": field.dtype,

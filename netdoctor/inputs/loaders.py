@@ -83,6 +83,11 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
 
 
+def own_random_states(seed: int) -> contextlib.AbstractContextManager[None]:
+    """A block with global random states of its own, seeded, after which they are as before."""
+    return _RandomStates(seed)
+
+
 class _RandomStates(contextlib.AbstractContextManager[None]):
     """Inside the block the global random states are this object's own."""
 

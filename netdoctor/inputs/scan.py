@@ -25,7 +25,7 @@ from torch.utils.data import (
 )
 from torch.utils.data.distributed import DistributedSampler
 
-from netdoctor.inputs.loaders import seeded
+from netdoctor.inputs.loaders import own_random_states, seeded
 
 Order = Literal["sequential", "random", "weighted", "own", "unknown"]
 """How a loader draws: one sample after the other, shuffled, by weights, by the user's sampler."""
@@ -87,7 +87,7 @@ class LoaderSource:
         """A batch of that one sample, read once more; None where that is not possible."""
         if not _is_map_style(self.loader):
             return None
-        with contextlib.suppress(Exception), torch.random.fork_rng([]):
+        with contextlib.suppress(Exception), own_random_states(self.seed):
             return self.loader.collate_fn([self.loader.dataset[index]])
         return None
 

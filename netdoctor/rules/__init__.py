@@ -34,6 +34,7 @@ def catalogue() -> dict[str, Rule]:
         learning,
         learning_rate,
         numerics,
+        scaling,
         signals,
         state,
         targets,
