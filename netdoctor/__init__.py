@@ -19,6 +19,7 @@ from netdoctor.version import __version__
 if TYPE_CHECKING:
     from netdoctor.api.activations import activations, deadneurons, layers
     from netdoctor.api.check_forward import check_forward
+    from netdoctor.api.check_loader import check_loader
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradflow import gradflow
     from netdoctor.api.lrfind import lrfind
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _API = {
     "activations": "activations",
     "check_forward": "check_forward",
+    "check_loader": "check_loader",
     "deadneurons": "activations",
     "featuremaps": "featuremaps",
     "gradflow": "gradflow",
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "activations",
     "check_forward",
+    "check_loader",
     "deadneurons",
     "featuremaps",
     "gradflow",

@@ -80,6 +80,8 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["featuremaps", "--help"],
         ["gradflow", "--help"],
         ["lrfind", "--help"],
+        ["check-loader", "--help"],
+        ["check-loader", "data", "--batches", "some"],
         ["layers", "--help"],
         ["rules"],
         ["rule", "ACT001", "--format", "json"],

@@ -9,6 +9,7 @@ import typer
 from netdoctor.cli import (
     activations,
     check_forward,
+    check_loader,
     deadneurons,
     env,
     featuremaps,
@@ -61,6 +62,7 @@ for module in (
     gradflow,
     lrfind,
     overfit,
+    check_loader,
     featuremaps,
     layers,
     rules,

@@ -41,16 +41,12 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
         NetDoctorError: the model or data cannot be used; a misspelt name is told without torch.
     """
     config = request.config
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(stdout_to_stderr())
-        stack.enter_context(_arguments_hidden())
-        check(request)
-        progress = stack.enter_context(progress_bar(request.command, quiet=config.quiet))
+    with surroundings(request, check) as progress:
         import netdoctor
 
         loaded, data = open_inputs(request.model, config)
         function: Callable[..., Report] = getattr(netdoctor, examination)
-        rules = _rule_options(config) if request.command in COMMAND_RULES else {}
+        rules = rule_options(config) if request.command in COMMAND_RULES else {}
         settings = {
             "batches": config.batches,
             "batch_size": config.batch_size,
@@ -60,7 +56,24 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
         }
         taken = _taken(function, settings)
         report = function(loaded, data, **taken, **rules, **options)
-    return report.replace(settings={**report.settings, **_to_repeat(request.settings), **options})
+    return report.replace(settings={**report.settings, **to_repeat(request.settings), **options})
+
+
+@contextlib.contextmanager
+def surroundings(
+    request: Request, check: Callable[[Request], None]
+) -> Iterator[Callable[[int, int], None] | None]:
+    """A block in which user code may print and parse; gives what to tell of the progress.
+
+    Args:
+        request: what the user asked for.
+        check: what is looked at before anything heavy is imported.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(stdout_to_stderr())
+        stack.enter_context(_arguments_hidden())
+        check(request)
+        yield stack.enter_context(progress_bar(request.command, quiet=request.config.quiet))
 
 
 def _taken(function: Callable[..., Report], settings: dict[str, Any]) -> dict[str, Any]:
@@ -99,25 +112,10 @@ def check(request: Request) -> None:
 
 
 def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
-    """The model and the data that the settings name, on the device.
-
-    A factory's random weights depend on the seed alone.
-    """
+    """The model and the data that the settings name, on the device."""
     from netdoctor.inputs.data import open_data
-    from netdoctor.inputs.loaders import seed_everything
-    from netdoctor.inputs.model import load_model
 
-    seed_everything(config.seed)
-    loaded = load_model(
-        model,
-        weights=config.weights,
-        model_args=config.model_arg,
-        checkpoint=Path(config.checkpoint) if config.checkpoint else None,
-        state_key=config.state_key,
-        partial=config.partial,
-        trust_checkpoint=config.trust_checkpoint,
-        device=config.device,
-    )
+    loaded = open_model(model, config)
     data = open_data(
         config.data,
         loaded,
@@ -134,11 +132,33 @@ def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
     return loaded, data
 
 
-def _rule_options(config: Config) -> dict[str, Any]:
+def open_model(model: str, config: Config) -> LoadedModel:
+    """The model that the settings name, on the device.
+
+    A factory's random weights depend on the seed alone.
+    """
+    from netdoctor.inputs.loaders import seed_everything
+    from netdoctor.inputs.model import load_model
+
+    seed_everything(config.seed)
+    return load_model(
+        model,
+        weights=config.weights,
+        model_args=config.model_arg,
+        checkpoint=Path(config.checkpoint) if config.checkpoint else None,
+        state_key=config.state_key,
+        partial=config.partial,
+        trust_checkpoint=config.trust_checkpoint,
+        device=config.device,
+    )
+
+
+def rule_options(config: Config) -> dict[str, Any]:
+    """Which rules apply and with which thresholds, as the API's functions take them."""
     return {"select": config.select, "ignore": config.ignore, "thresholds": config.rules}
 
 
-def _to_repeat(settings: Settings) -> dict[str, Any]:
+def to_repeat(settings: Settings) -> dict[str, Any]:
     """What a file or flag changed and the result depends on, by name as in the Config."""
     names = [name for name in msgspec.structs.asdict(settings.config) if name not in _ONLY_SHOWN]
     values = {name: getattr(settings.config, name) for name in names}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,27 @@ _FILE_LISTS = ("samples", "imgs", "paths", "files", "image_paths", "image_files"
 
 
 class CollateError(DataError):
-    """Samples of a batch that cannot be stacked into one tensor."""
+    """Samples of a batch that cannot be stacked into one tensor.
+
+    Attributes:
+        batch: number of the batch, counted from 0.
+        samples: (index in the data set, its types and shapes) of each sample of the batch.
+        reason: what the collation said, on one line.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        batch: int = 0,
+        samples: Sequence[tuple[Any, str]] = (),
+        reason: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.batch = batch
+        self.samples = tuple(samples)
+        self.reason = reason
 
 
 def seeded(
@@ -74,6 +94,11 @@ def random_states_kept(source: Any) -> Iterator[None]:
     finally:
         restore_global()
         restore_own()
+
+
+def own_random_states(seed: int) -> contextlib.AbstractContextManager[None]:
+    """A block with global random states of its own, seeded, after which they are as before."""
+    return _RandomStates(seed)
 
 
 class _RandomStates(contextlib.AbstractContextManager[None]):
@@ -156,6 +181,9 @@ def _of_samples(
             f"Batch {count} of {name} cannot be stacked: sample {shapes[0][0]} is "
             f"{shapes[0][1]}, sample {odd[0]} is {odd[1]} ({_first_line(exception)})",
             hint="Resize or pad the samples to one shape, or give the loader a collate_fn.",
+            batch=count,
+            samples=shapes,
+            reason=_first_line(exception),
         )
     if samples:
         return CollateError(
@@ -163,6 +191,9 @@ def _of_samples(
             f"read: {describe(exception)}",
             hint="Make tensors of the samples (a transform such as ToTensor), or check the "
             "loader's collate_fn.",
+            batch=count,
+            samples=shapes,
+            reason=_first_line(exception),
         )
     return DataError(
         f"Batch {count} of {name} cannot be read: {describe(exception)}",

@@ -25,6 +25,9 @@ def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in order."""
     from netdoctor.rules import (  # noqa: F401  registering is their effect
         activations,
+        class_balance,
+        copies,
+        data,
         gradient_states,
         gradients,
         head,
@@ -32,6 +35,7 @@ def catalogue() -> dict[str, Rule]:
         learning_rate,
         loading,
         numerics,
+        scaling,
         signals,
         state,
         targets,
