@@ -10,15 +10,18 @@ from torch import nn
 from netdoctor.api.common import Progress, Thresholds, loaded_from
 from netdoctor.errors import UsageError
 from netdoctor.facts.loader_tables import notes, tables
+from netdoctor.facts.workers import ThroughputFacts, WorkerFacts, speed_tables
 from netdoctor.inputs.model import LoadedModel
 from netdoctor.inputs.open_loader import Wishes, open_loader, split_of
 from netdoctor.probes.data_model import ModelTrial
 from netdoctor.probes.loader import measure
+from netdoctor.probes.loading import draws_of, speed_of
 from netdoctor.report import Report
 from netdoctor.rules.core import judge
 from netdoctor.rules.selection import select_rules
 
 BATCHES = 50
+_NO_PROCESSES = "no worker processes were started, as asked"
 
 
 def check_loader(
@@ -37,6 +40,7 @@ def check_loader(
     resize: int | None = None,
     crop: int | tuple[int, int] | None = None,
     loss: str | None = None,
+    processes: bool = True,
     seed: int = 0,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
@@ -61,6 +65,7 @@ def check_loader(
         resize: the short side in pixels, likewise.
         crop: height and width of the centre crop, likewise.
         loss: that the targets are for, as `--loss` names it; needs a model.
+        processes: whether to start worker processes, to compare what they draw and to time them.
         seed: of the choice of samples and of what a loader draws.
         select: only these rules, by code, slug or family.
         ignore: none of these rules.
@@ -69,7 +74,7 @@ def check_loader(
 
     Returns:
         A report with the findings of the DAT rules and the tables `fields`, `channels`,
-        `classes`, `duplicates` and `leakage`.
+        `classes`, `duplicates`, `leakage` and `speed`; `facts` are those of the scan.
 
     Raises:
         NetDoctorError: the data or the model cannot be used, or there is no sample.
@@ -84,12 +89,17 @@ def check_loader(
     if against is not None:
         everything = Wishes(None, batch_size, workers, seed, input_shape, mean, std, resize, crop)
         other = open_loader(against, loaded, everything)
+    # First of all: a generator that a data set makes when it is first used is made in the workers.
+    working = draws_of(source) if processes else WorkerFacts(reason=_NO_PROCESSES)
     facts = measure(
         source, batches=limit, against=other,
         trial=None if loaded is None else ModelTrial(loaded, loss), classes=num_classes,
         split=split_of(data, source) if split == "auto" else split, progress=progress,
     )  # fmt: skip
-    judgement = judge(facts, rules, thresholds)
+    speed = ThroughputFacts(reason=_NO_PROCESSES)
+    if processes:
+        speed = speed_of(source, loaded, loss)
+    judgement = judge([facts, working, speed], rules, thresholds)
     return Report(
         command="check-loader",
         subject=source.description,
@@ -97,7 +107,7 @@ def check_loader(
         findings=judgement.findings,
         ran=judgement.ran,
         skipped=judgement.skipped,
-        tables=tables(facts),
+        tables=[*tables(facts), *speed_tables(speed)],
         notes=(*(loaded.notes if loaded else ()), *source.notes, *notes(facts)),
         settings={
             "data": source.description, "batches": "all" if limit is None else limit,

@@ -74,6 +74,13 @@ SplitChoice = Annotated[
         "--split", help="What DATA is for; auto goes by its name.", rich_help_panel="Data",
     ),
 ]  # fmt: skip
+NoProcesses = Annotated[
+    bool,
+    typer.Option(
+        "--no-processes", metavar="", show_default=False, rich_help_panel="Run",
+        help="Start no worker processes: neither their draws nor their speed is examined.",
+    ),
+]  # fmt: skip
 
 
 def check_loader(
@@ -84,6 +91,7 @@ def check_loader(
     against: Against = None,
     batches: Batches = None,
     split: SplitChoice = SplitOption.AUTO,
+    no_processes: NoProcesses = False,
 ) -> int:
     """Whether the data are what the model needs: values, labels, order, duplicates, leakage.
 
@@ -114,7 +122,7 @@ def check_loader(
             batch_size=config.batch_size, workers=config.workers, split=split.value,
             input_shape=config.input_shape, mean=config.mean, std=config.std,
             resize=config.resize, crop=config.crop, loss=config.loss, seed=config.seed,
-            progress=progress, **rule_options(config),
+            processes=not no_processes, progress=progress, **rule_options(config),
         )  # fmt: skip
     asked = {"model": model, "against": against, "split": split.value, "num_classes": num_classes}
     given = {name: value for name, value in asked.items() if value not in (None, "auto")}

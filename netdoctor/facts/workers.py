@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from netdoctor.report import Column, Table
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RepeatedDraws:
@@ -102,3 +104,31 @@ class ThroughputFacts:
     def best(self) -> tuple[int, float]:
         """The number of workers with the highest rate, and that rate."""
         return max(self.rates, key=lambda pair: pair[1], default=(self.workers, self.rate))
+
+
+def speed_tables(facts: ThroughputFacts) -> list[Table]:
+    """A row a number of workers, and where the time goes; none where nothing was timed."""
+    if facts.reason:
+        return []
+    rows = [
+        {
+            "workers": count,
+            "rate": rate,
+            "batch": 1000 * facts.batch_size / rate,
+            "own": count == facts.workers,
+        }
+        for count, rate in facts.rates
+    ]
+    columns = (
+        Column("workers", "workers", "integer"),
+        Column("rate", "samples/s", "number"),
+        Column("batch", "ms a batch", "number"),
+        Column("own", "as it is"),
+    )
+    legend = [f"{facts.processors} core(s)"]
+    shares = (("reading", facts.read), ("transform", facts.transform), ("collate", facts.collate))
+    spent = [f"{name} {each:.3g} ms" for name, each in shares if each == each]
+    legend += [f"a sample in one process: {', '.join(spent)}"] if spent else []
+    if facts.step is not None:
+        legend.append(f"a training step of the model on a batch: {facts.step:.3g} ms")
+    return [Table("speed", "Speed", columns, rows, legend=legend)]
