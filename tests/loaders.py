@@ -14,6 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, WeightedRandomSampler
 
+import netdoctor
+from netdoctor.report import Report
+
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
@@ -390,3 +393,8 @@ HEALTHY: dict[str, Callable[[], Any]] = {
         long_tail_of_many,
     )
 }  # fmt: skip
+
+
+def check_loader(data: Any, *arguments: Any, **options: Any) -> Report:
+    """The report without worker processes, which take a second for each test."""
+    return netdoctor.check_loader(data, *arguments, processes=False, **options)

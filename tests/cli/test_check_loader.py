@@ -131,3 +131,52 @@ def test_wrong_options_of_the_function_are_usage_errors() -> None:
     for options in wrong:
         with pytest.raises(UsageError):
             netdoctor.check_loader([1], **options)
+
+
+AUGMENTED = """
+import numpy as np, torch
+from torch.utils.data import DataLoader, Dataset
+class Augmented(Dataset):
+    def __init__(self):
+        self.rng = np.random.default_rng(0)
+        self.images = torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    def __len__(self):
+        return 64
+    def __getitem__(self, index):
+        return self.images[index] * float(self.rng.uniform(0.8, 1.2)), index % 4
+class Broken(Augmented):
+    samples = [(f"img_{n}.png", 0) for n in range(64)]
+    def __getitem__(self, index):
+        if index == 17:
+            raise ValueError("no [b]picture[/b]")
+        return super().__getitem__(index)
+def train_loader():
+    return DataLoader(Augmented(), batch_size=8, shuffle=True, num_workers=2)
+def broken():
+    return DataLoader(Broken(), batch_size=8, num_workers=2)
+"""
+
+
+def test_workers_that_draw_the_same_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "augmented_sets.py"
+    file.write_text(AUGMENTED)
+    code, found = document(capsys, f"{file}:train_loader", "--no-plots")
+    assert code == 1
+    assert codes(found) == ["DAT013"]
+    assert found["tables"]["speed"][0]["workers"] == 0
+    code, found = document(capsys, f"{file}:train_loader", "--no-plots", "--no-processes")
+    assert (code, codes(found)) == (0, [])
+
+
+def test_a_sample_that_raises_is_named_with_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "broken_sets.py"
+    file.write_text(AUGMENTED)
+    assert main(["check-loader", f"{file}:broken", "--no-plots"]) == 2
+    message = capsys.readouterr().err
+    assert "Sample 17" in message
+    assert "img_17.png" in message
+    assert "no [b]picture[/b]" in message

@@ -24,18 +24,17 @@ from torch.utils.data import (
     TensorDataset,
 )  # fmt: skip
 
-import netdoctor
 from netdoctor.errors import DataError, UsageError
 from netdoctor.facts.loader import LoaderFacts
 from netdoctor.inputs.open_loader import open_loader, split_of
 from netdoctor.probes.order import runs_test
 from netdoctor.probes.prints import near_copies, small_pictures
 from netdoctor.rules.class_balance import least_ratio
-from tests.loaders import HEALTHY, crops, loader, normalised
+from tests.loaders import HEALTHY, check_loader, crops, loader, normalised
 
 
 def facts(data: Any, **options: Any) -> LoaderFacts:
-    found = netdoctor.check_loader(data, **options).facts
+    found = check_loader(data, **options).facts
     assert isinstance(found, LoaderFacts)
     return found
 
@@ -43,7 +42,7 @@ def facts(data: Any, **options: Any) -> LoaderFacts:
 @pytest.mark.parametrize("name", HEALTHY)
 def test_sound_data_raise_nothing(name: str) -> None:
     split: Any = "val" if name.startswith("validation") else "auto"
-    report = netdoctor.check_loader(HEALTHY[name](), split=split)
+    report = check_loader(HEALTHY[name](), split=split)
     assert report.findings == ()
     assert report.ran
 
@@ -242,7 +241,7 @@ class Permuting(Net):
 
 def found(data: Any, model: nn.Module, **options: Any) -> list[str]:
     before = copy.deepcopy(model.state_dict())
-    report = netdoctor.check_loader(data, model, **options)
+    report = check_loader(data, model, **options)
     after = model.state_dict()
     assert model.training
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -268,31 +267,31 @@ def test_a_model_tells_what_its_data_must_be() -> None:
 def test_overlap_of_splits_is_found_in_full() -> None:
     x, y = normalised()
     train, test = (x[:200], y[:200]), (x[190:].clone(), y[190:])
-    report = netdoctor.check_loader(loader(*test), against=loader(*train))
+    report = check_loader(loader(*test), against=loader(*train))
     (leak,) = [each for each in report.findings if each.code == "DAT014"]
     assert leak.evidence["samples"] == 10
     pairs = report.table("leakage").rows
     assert {(row["first"], row["second"]) for row in pairs} == {
         (str(n), str(190 + n)) for n in range(10)
     }
-    apart = netdoctor.check_loader(loader(x[200:], y[200:]), against=loader(*train))
+    apart = check_loader(loader(x[200:], y[200:]), against=loader(*train))
     assert not apart.findings
 
 
 def test_nearly_the_same_in_both_splits_is_a_warning() -> None:
     x, y = normalised()
     other = x[:80] + 0.02 * torch.randn(80, 3, 32, 32, generator=torch.manual_seed(0))
-    report = netdoctor.check_loader(loader(x[:120], y[:120]), against=loader(other, y[:80]))
+    report = check_loader(loader(x[:120], y[:120]), against=loader(other, y[:80]))
     (leak,) = report.findings
     assert (leak.code, leak.severity.value) == ("DAT014", "warning")
 
 
 def test_shared_rows_of_few_values_and_blank_images_are_no_leak() -> None:
     rows, y = torch.randint(0, 3, (100, 6)), torch.arange(100) % 2
-    assert not netdoctor.check_loader(loader(rows, y), against=loader(rows, y)).findings
+    assert not check_loader(loader(rows, y), against=loader(rows, y)).findings
     x, y = normalised()
     x[5], x[150] = 0.0, 0.0
-    report = netdoctor.check_loader(loader(x[:100], y[:100]), against=loader(x[100:], y[100:]))
+    report = check_loader(loader(x[:100], y[:100]), against=loader(x[100:], y[100:]))
     assert not [each for each in report.findings if each.code == "DAT014"]
 
 
@@ -322,10 +321,10 @@ def test_every_form_of_data_is_taken(tmp_path: Path) -> None:
         (x, y), {"x": x, "labels": y}, iter([(x, y)]),
     ]  # fmt: skip
     for form in forms:
-        report = netdoctor.check_loader(form)
+        report = check_loader(form)
         assert report.facts.samples == 240, form
         assert report.findings == (), form
-    alone = netdoctor.check_loader(x)
+    alone = check_loader(x)
     assert alone.facts.labels is None
     assert alone.findings == ()
 
@@ -334,7 +333,7 @@ def test_copies_of_files_are_named_by_their_files(tmp_path: Path) -> None:
     tree = images(tmp_path / "train")
     original = next(tree.glob("class0/*.png"))
     (tree / "class1" / "again.png").write_bytes(original.read_bytes())
-    report = netdoctor.check_loader(str(tree))
+    report = check_loader(str(tree))
     (copied,) = report.findings
     assert copied.code == "DAT007"
     assert {original.name, "again.png"} == {
@@ -370,7 +369,7 @@ def odd_ones() -> DataLoader[Any]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_samples_that_do_not_stack_are_named(workers: int) -> None:
     data = DataLoader(odd_ones().dataset, 8, num_workers=workers)
-    (ragged,) = netdoctor.check_loader(data).findings
+    (ragged,) = check_loader(data).findings
     assert ragged.code == "DAT011"
     assert ragged.evidence["samples"] == ["9", "13"]
     assert "(3, 8, 9)" in ragged.message
@@ -383,14 +382,14 @@ def test_what_cannot_be_scanned_is_an_error() -> None:
         TensorDataset(torch.zeros(0, 3)),
     ):
         with pytest.raises(DataError, match="empty"):
-            netdoctor.check_loader(empty)
+            check_loader(empty)
     with pytest.raises(DataError, match="cannot be"):
-        netdoctor.check_loader(DataLoader(Unpaired(), batch_size=8))
+        check_loader(DataLoader(Unpaired(), batch_size=8))
     for wrong in ([("a", "b")], [1, 2], 3):
         with pytest.raises(DataError):
-            netdoctor.check_loader(wrong)
+            check_loader(wrong)
     with pytest.raises(UsageError, match="nothing to check"):
-        netdoctor.check_loader("random")
+        check_loader("random")
 
 
 def test_a_sample_that_raises_is_named() -> None:
@@ -401,7 +400,7 @@ def test_a_sample_that_raises_is_named() -> None:
             return super().__getitem__(index)
 
     with pytest.raises(DataError, match=r"Sample 17 .* not a JPEG"):
-        netdoctor.check_loader(DataLoader(Broken(), batch_size=8))
+        check_loader(DataLoader(Broken(), batch_size=8))
 
 
 @pytest.mark.parametrize(
@@ -414,7 +413,7 @@ def test_a_sample_that_raises_is_named() -> None:
     ],
 )  # fmt: skip
 def test_values_of_every_kind_are_measured(values: torch.Tensor) -> None:
-    report = netdoctor.check_loader(loader(values, torch.arange(64) % 2))
+    report = check_loader(loader(values, torch.arange(64) % 2))
     assert report.facts.samples == 64
     bad = int((~values.isfinite()).sum())
     assert report.facts.inputs[0].nan + report.facts.inputs[0].inf == bad

@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, TensorDataset
 
-import netdoctor
 from netdoctor.report import Report
 from tests.loaders import (
     MEAN,
     STD,
+    check_loader,
     crops,
     digits,
     loader,
@@ -31,7 +31,7 @@ Options = dict[str, Any]
 
 
 def codes(data: Any, **options: Any) -> list[str]:
-    report = netdoctor.check_loader(data, **options)
+    report = check_loader(data, **options)
     return sorted({each.code for each in report.findings})
 
 
