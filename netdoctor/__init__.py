@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from netdoctor.api.activations import activations, deadneurons, layers
     from netdoctor.api.check_forward import check_forward
     from netdoctor.api.check_loader import check_loader
+    from netdoctor.api.check_weights import check_weights
     from netdoctor.api.featuremaps import featuremaps
+    from netdoctor.api.gradcam import gradcam
     from netdoctor.api.gradflow import gradflow
+    from netdoctor.api.kernels import kernels
     from netdoctor.api.lrfind import lrfind
     from netdoctor.api.overfit import overfit
     from netdoctor.report import Finding, Report, Severity
@@ -31,9 +34,12 @@ _API = {
     "activations": "activations",
     "check_forward": "check_forward",
     "check_loader": "check_loader",
+    "check_weights": "check_weights",
     "deadneurons": "activations",
     "featuremaps": "featuremaps",
+    "gradcam": "gradcam",
     "gradflow": "gradflow",
+    "kernels": "kernels",
     "layers": "activations",
     "lrfind": "lrfind",
     "overfit": "overfit",
@@ -48,9 +54,12 @@ __all__ = [
     "activations",
     "check_forward",
     "check_loader",
+    "check_weights",
     "deadneurons",
     "featuremaps",
+    "gradcam",
     "gradflow",
+    "kernels",
     "layers",
     "lrfind",
     "overfit",

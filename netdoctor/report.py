@@ -106,6 +106,7 @@ class Report:
         notes: one line each on how the subject was prepared: weights loaded, input, preprocessing.
         verdict: one sentence for a healthy outcome; empty to let the renderer choose.
         extra: further top-level keys of the JSON document.
+        summary: further keys of its `summary`, beside the number of findings.
     """
 
     command: str
@@ -122,6 +123,7 @@ class Report:
     notes: Sequence[str] = ()
     verdict: str = ""
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    summary: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def count(self, severity: Severity) -> int:
         """Number of findings of exactly this severity."""

@@ -83,6 +83,7 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["check-loader", "--help"],
         ["check-loader", "data", "--batches", "some"],
         ["layers", "--help"],
+        ["check-weights", "--help"],
         ["rules"],
         ["rule", "ACT001", "--format", "json"],
         ["config"],
@@ -92,6 +93,8 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["deadneurons", "resnet18", "--set", "ACT001.nothing=1"],
         ["deadneurons", "resnet18", "--config", "nowhere.yaml"],
         ["deadneurons", "resnt18"],
+        ["check-weights", "nowhere.safetensors"],
+        ["check-weights", "sample_models/weights"],
     ],
 )
 def test_what_needs_no_model_does_not_import_torch(arguments: list[str]) -> None:

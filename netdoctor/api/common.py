@@ -56,7 +56,11 @@ def freshness(loaded: LoadedModel) -> bool | None:
 
 
 def nothing_measured(
-    patterns: Sequence[str], seen: Sequence[Site], *, all_modules: bool = False
+    patterns: Sequence[str],
+    seen: Sequence[Site],
+    *,
+    all_modules: bool = False,
+    option: str = "--layers",
 ) -> NothingExaminedError:
     """The error when no call was measured, with near misses of the --layers patterns.
 
@@ -64,6 +68,7 @@ def nothing_measured(
         patterns: what was asked for; empty for everything.
         seen: every call that could have been measured.
         all_modules: whether the command watches every module, not only activations.
+        option: what the patterns were given with.
     """
     if not patterns and all_modules:
         return NothingExaminedError(
@@ -81,7 +86,7 @@ def nothing_measured(
     close = [near for each in patterns for near in get_close_matches(each, names, 3, 0.5)]
     more = f" and {len(calls) - _LISTED} more" if len(calls) > _LISTED else ""
     return NothingExaminedError(
-        f"--layers {' '.join(patterns)} matches none of the calls that were watched "
+        f"{option} {' '.join(patterns)} matches none of the calls that were watched "
         f"({len(calls)} in all)",
         hint=f"Did you mean {', '.join(close)}?"
         if close

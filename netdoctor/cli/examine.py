@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
 _ONLY_SHOWN = {"out", "no_plots", "save_arrays", "format", "quiet"}
 
 
-def examine(request: Request, examination: str, **options: Any) -> Report:
+def examine(
+    request: Request,
+    examination: str,
+    *,
+    opened: Callable[[str, Config], tuple[Any, Data | None]] | None = None,
+    checked: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Report:
     """The report of a function of netdoctor's API on the model and data of a request.
 
     What user code prints meanwhile goes to stderr.
@@ -35,16 +43,19 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
     Args:
         request: what the user asked for.
         examination: the function's name.
+        opened: opens what the function is given; `open_inputs` where it is a model and data.
+        checked: refuses early what `opened` could not open; `check_spec` by default.
         options: passed on to it.
 
     Raises:
         NetDoctorError: the model or data cannot be used; a misspelt name is told without torch.
     """
     config = request.config
-    with surroundings(request, check) as progress:
+    first = check if checked is None else functools.partial(check, checked=checked)
+    with surroundings(request, first) as progress:
         import netdoctor
 
-        loaded, data = open_inputs(request.model, config)
+        loaded, data = (opened or open_inputs)(request.model, config)
         function: Callable[..., Report] = getattr(netdoctor, examination)
         rules = rule_options(config) if request.command in COMMAND_RULES else {}
         settings = {
@@ -55,7 +66,7 @@ def examine(request: Request, examination: str, **options: Any) -> Report:
             "progress": progress,
         }
         taken = _taken(function, settings)
-        report = function(loaded, data, **taken, **rules, **options)
+        report = function(loaded, data, **{**taken, **rules, **options})
     return report.replace(settings={**report.settings, **to_repeat(request.settings), **options})
 
 
@@ -96,7 +107,7 @@ def _arguments_hidden() -> Iterator[None]:
         sys.argv = before
 
 
-def check(request: Request) -> None:
+def check(request: Request, checked: Callable[[str], None] | None = None) -> None:
     """Everything that can be wrong with a request and be told without torch.
 
     Raises:
@@ -108,7 +119,7 @@ def check(request: Request) -> None:
     if request.command in COMMAND_RULES:
         select_rules(request.command, config.select, config.ignore)
     check_out(config)
-    check_spec(request.model)
+    (checked or check_spec)(request.model)
 
 
 def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:

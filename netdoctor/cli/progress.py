@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 Progress = Callable[[int, int], None]
 
@@ -16,18 +17,27 @@ def somebody_watches() -> bool:
 
 
 @contextlib.contextmanager
-def progress_bar(task: str, *, quiet: bool) -> Iterator[Progress | None]:
+def progress_bar(
+    task: str, *, quiet: bool, unit: Literal["steps", "bytes"] = "steps"
+) -> Iterator[Progress | None]:
     """A callable (done, total) that moves a bar which vanishes at the end; None when unwatched."""
     if quiet or not somebody_watches():
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}"), BarColumn())
+    count = DownloadColumn(binary_units=True) if unit == "bytes" else MofNCompleteColumn()
     with Bars(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+        *columns, count, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as bars:
         bar = bars.add_task(task, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)

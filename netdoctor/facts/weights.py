@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from netdoctor.report import NotExamined
+
 Role = Literal[
     "convolution",
     "linear",
@@ -70,6 +72,11 @@ class TensorFacts:
         tied: name of the first tensor with the same storage; empty where there is none.
         copy_of: name of the first other tensor with the same content; empty where there is none.
         filters: its filters, where it has any and they were measured.
+        tiny: number of values of magnitude below 1e-10; None where they were not counted.
+        frozen: whether it is a parameter that asks for no gradient.
+        initialisation: the random distribution that its values still follow (`uniform within
+            ±0.0625`, `normal with deviation 0.02`); empty where they follow none, None where that
+            was not tested.
     """
 
     name: str
@@ -92,6 +99,9 @@ class TensorFacts:
     tied: str = ""
     copy_of: str = ""
     filters: FilterFacts | None = None
+    tiny: int | None = None
+    frozen: bool = False
+    initialisation: str | None = None
 
     @property
     def all_zero(self) -> bool:
@@ -109,9 +119,11 @@ class WeightFacts:
         fresh: True where the weights are known to be just initialised, False where they are known
             to be trained, None where nobody knows.
         evidence: what `fresh` was told by, as a sentence's part.
+        not_examined: tensors that could not be measured, each with its reason.
     """
 
     source: str
     tensors: tuple[TensorFacts, ...]
     fresh: bool | None = None
     evidence: str = ""
+    not_examined: tuple[NotExamined, ...] = ()

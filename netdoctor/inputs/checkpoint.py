@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from netdoctor.errors import CheckpointError
 from netdoctor.inputs.checkpoint_files import read_file
-from netdoctor.inputs.inert_values import Opaque
+from netdoctor.inputs.inert_objects import Opaque
 from netdoctor.inputs.loading import LoadSummary, load_into
 from netdoctor.inputs.state_dicts import Candidate, State, find_state_dicts, not_read
 from netdoctor.inputs.state_names import match_names

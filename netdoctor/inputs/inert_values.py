@@ -1,99 +1,19 @@
-"""The stand-ins for what a checkpoint file names, and the few functions that it may call."""
+"""The functions that make tensors, as a checkpoint file may call them, with every bound checked."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from netdoctor.inputs import inert_objects
+from netdoctor.inputs.inert_objects import sizes
+
 _torch: Any = torch._utils  # the functions that torch.save writes the names of, without types
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Opaque:
-    """Stands for an object of a class that was not imported.
-
-    Attributes:
-        origin: module and name as the file gives them, `my_package.Config`.
-        called: whether it stands for an object and not for the class or function itself.
-        args: what the class was to be called with.
-        state: what its attributes were to be.
-        items: its entries, for a subclass of dict.
-        elements: its elements, for a subclass of list or set.
-    """
-
-    origin: str
-    called: bool = False
-    args: tuple[Any, ...] = ()
-    state: Any = None
-    items: dict[Any, Any] = dataclasses.field(default_factory=dict)
-    elements: list[Any] = dataclasses.field(default_factory=list)
-
-    @property
-    def __name__(self) -> str:
-        return self.origin.rpartition(".")[2]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Known:
-    """A function of this module that a file may call."""
-
-    origin: str
-    function: Callable[..., Any]
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class NumpyType:
-    """A dtype: its code, `f4`, and its byte order."""
-
-    code: str
-    order: str = "="
-
-    def dtype(self) -> np.dtype[Any]:
-        found = np.dtype(self.code)
-        if found.kind not in "biufc":
-            raise ValueError(f"arrays of {self.code!r} are not read")
-        return found.newbyteorder(">") if self.order == ">" else found
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class NumpyArray:
-    """An array; None where its elements are not numbers."""
-
-    value: np.ndarray[Any, Any] | None = None
-
-    def fill(self, state: Any) -> None:
-        if not (isinstance(state, tuple) and len(state) == 5):
-            return
-        _, shape, kind, fortran, raw = state
-        if isinstance(kind, NumpyType) and isinstance(raw, (bytes, bytearray)):
-            self.value = _array(raw, kind, shape, "F" if fortran else "C")
-
-
-def _array(raw: Any, kind: NumpyType, shape: Any, order: Any) -> np.ndarray[Any, Any] | None:
-    try:
-        dtype = kind.dtype()
-    except (TypeError, ValueError):
-        return None
-    flat = np.frombuffer(bytes(raw), dtype=dtype).astype(dtype.newbyteorder("="))
-    return flat.reshape(_sizes(shape), order="F" if order == "F" else "C")
-
-
-def _from_buffer(raw: Any, kind: Any, shape: Any, order: Any) -> NumpyArray:
-    return NumpyArray(_array(raw, kind, shape, order) if isinstance(kind, NumpyType) else None)
-
-
-def _sizes(value: Any) -> tuple[int, ...]:
-    sizes = tuple(value)
-    if not all(type(size) is int and size >= 0 for size in sizes):
-        raise ValueError(f"{sizes} is no shape")
-    return sizes
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any) -> Tensor:
@@ -127,53 +47,18 @@ def _check_bounds(
     if not is_storage or type(offset) is not int:
         raise ValueError("a tensor without a storage")
     available = storage.nbytes() // (dtype or storage.dtype).itemsize
-    sizes, strides = _sizes(size), _sizes(stride)
-    if len(sizes) != len(strides) or offset < 0:
+    shape, strides = sizes(size), sizes(stride)
+    if len(shape) != len(strides) or offset < 0:
         raise ValueError("a tensor whose shape and strides disagree")
-    last = offset + sum((n - 1) * step for n, step in zip(sizes, strides, strict=True))
-    if math.prod(sizes) and last >= available:
+    last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    if math.prod(shape) and last >= available:
         raise ValueError("a tensor that reaches beyond its storage")
 
 
-def _rebuilt(function: Any, _type: Any, args: Any, *_state: Any) -> Any:
-    return function.function(*args) if isinstance(function, Known) else Opaque("torch.Tensor", True)
-
-
-def _reconstructed(kind: Any, *_rest: Any) -> Any:
-    return Opaque(kind.origin, called=True) if isinstance(kind, Opaque) else Opaque("object", True)
-
-
-def _latin1(text: str, _encoding: str = "latin1") -> bytes:
-    return text.encode("latin1")
-
-
-def _first(value: Any, *_rest: Any) -> Any:
-    return value
-
-
-def _numpy_type(code: Any, *_rest: Any) -> NumpyType:
-    return NumpyType(str(code))
-
-
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": lambda items=(): OrderedDict(items),
-    "collections.defaultdict": lambda *_factory: {},
-    "builtins.set": lambda items=(): set(items),
-    "builtins.frozenset": lambda items=(): frozenset(items),
-    "_codecs.encode": _latin1,
-    "copyreg._reconstructor": _reconstructed,
-    "torch.Size": lambda sizes=(): tuple(sizes),
+    **inert_objects.FUNCTIONS,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _tensor_of_type,
     "torch._utils._rebuild_qtensor": _quantised,
-    "torch._utils._rebuild_parameter": _first,
-    "torch._utils._rebuild_parameter_with_state": _first,
-    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _first,
-    "torch._tensor._rebuild_from_type_v2": _rebuilt,
-    "numpy.dtype": _numpy_type,
-    "numpy.core.multiarray._reconstruct": lambda *_: NumpyArray(),
-    "numpy._core.multiarray._reconstruct": lambda *_: NumpyArray(),
-    "numpy.core.numeric._frombuffer": _from_buffer,
-    "numpy._core.numeric._frombuffer": _from_buffer,
 }

@@ -13,8 +13,9 @@ from torch.nn.parameter import is_lazy
 
 from netdoctor.errors import CheckpointError
 from netdoctor.inputs.state_dicts import State
-from netdoctor.inputs.state_names import NameMatch, match_names, same_shape, without_wrappers
+from netdoctor.inputs.state_names import NameMatch, match_names, same_shape
 from netdoctor.inputs.user_code import guarded
+from netdoctor.inputs.wrappers import without_wrappers
 
 _LEAST_SHARE = 0.5
 _SHOWN = 5

@@ -17,6 +17,11 @@ def is_torchvision(spec: str) -> bool:
     return ":" not in spec and not spec.endswith(".py")
 
 
+def is_checkpoint(name: str) -> bool:
+    """Whether the name ends as those of files of weights do."""
+    return name.lower().endswith(_CHECKPOINT_ENDINGS)
+
+
 def check_spec(spec: str) -> None:
     """Refuses at once what can never name a model.
 
@@ -38,7 +43,7 @@ def check_spec(spec: str) -> None:
 def _check_name(name: str) -> None:
     if name in torchvision_names():
         return
-    if name.lower().endswith(_CHECKPOINT_ENDINGS):
+    if is_checkpoint(name):
         raise ModelError(
             f"{name} is a file of weights, and weights need the network that they belong to.",
             hint=f"Name the network first: MODEL --checkpoint {name}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,26 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from netdoctor.inputs.inert_values import Known, NumpyArray, Opaque
-
-_DEEPEST = 12
-_WIDEST_LIST = 1000
-_AUXILIARY = re.compile(r"optim|sched|scaler|rng|random|callback|loops|metric|hyper_param", re.I)
-_HARMLESS = (
-    "argparse.Namespace",
-    "builtins.",
-    "collections.",
-    "datetime.",
-    "decimal.Decimal",
-    "enum.",
-    "functools.partial",
-    "numpy.",
-    "pathlib.",
-    "torch.",
-    "types.SimpleNamespace",
-    "uuid.UUID",
-    "zoneinfo.",
-)
+from netdoctor.inputs.containers import (
+    AUXILIARY,
+    DEEPEST,
+    HARMLESS,
+    children,
+    entries,
+    is_module,
+    join,
+    module_entries,
+)  # fmt: skip
+from netdoctor.inputs.inert_objects import Known, NumpyArray, Opaque
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +73,7 @@ def find_state_dicts(content: Any) -> list[Candidate]:
         content: what the file holds; opaque objects are looked into.
     """
     found = list(_search(content, "", 0, set()))
-    return [one for one in found if not _AUXILIARY.search(one.key)] or found
+    return [one for one in found if not AUXILIARY.search(one.key)] or found
 
 
 def not_read(content: Any, chosen: str) -> list[str]:
@@ -97,7 +87,7 @@ def not_read(content: Any, chosen: str) -> list[str]:
 
 
 def _search(value: Any, key: str, depth: int, seen: set[int]) -> Iterator[Candidate]:
-    if depth > _DEEPEST or id(value) in seen or isinstance(value, (str, bytes, Tensor)):
+    if depth > DEEPEST or id(value) in seen or isinstance(value, (str, bytes, Tensor)):
         return
     seen.add(id(value))
     whole = _whole_module(value, key)
@@ -106,15 +96,15 @@ def _search(value: Any, key: str, depth: int, seen: set[int]) -> Iterator[Candid
         return
     inner = [
         candidate
-        for name, child in _children(value)
-        for candidate in _search(child, _join(key, name), depth + 1, seen)
+        for name, child in children(value)
+        for candidate in _search(child, join(key, name), depth + 1, seen)
     ]
     if inner:
         yield from inner
         return
-    entries = _entries(value)
-    if entries is not None and not {"param_groups", "state"} <= set(entries):
-        yield from _mostly_tensors(entries, key, getattr(value, "_metadata", None))
+    found = entries(value)
+    if found is not None and not {"param_groups", "state"} <= set(found):
+        yield from _mostly_tensors(found, key, getattr(value, "_metadata", None))
 
 
 def _whole_module(value: Any, key: str) -> Candidate | None:
@@ -123,51 +113,28 @@ def _whole_module(value: Any, key: str) -> Candidate | None:
         tensors, extras = _split(state)
         of_class = type(value).__qualname__
         return Candidate(key, tensors, extras, getattr(state, "_metadata", None), of_class)
-    if isinstance(value, Opaque) and _is_module(value):
-        tensors, extras = _split(dict(_module_entries(value, "", 0)))
+    if isinstance(value, Opaque) and is_module(value):
+        tensors, extras = _split(dict(module_entries(value, "", 0)))
         return Candidate(key, tensors, extras, None, value.origin) if tensors else None
     return None
 
 
-def _is_module(value: Any) -> bool:
-    return (
-        isinstance(value, Opaque)
-        and isinstance(value.state, Mapping)
-        and ({"_parameters", "_buffers", "_modules"} <= value.state.keys())
-    )
-
-
-def _module_entries(module: Opaque, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """What the state dict of a module that was pickled whole would hold."""
-    if depth > 100:
-        return
-    state = module.state
-    unsaved = state.get("_non_persistent_buffers_set") or ()
-    for kind in ("_parameters", "_buffers"):
-        for name, value in (_entries(state[kind]) or {}).items():
-            if value is not None and name not in unsaved:
-                yield f"{prefix}{name}", value
-    for name, child in (_entries(state["_modules"]) or {}).items():
-        if _is_module(child):
-            yield from _module_entries(child, f"{prefix}{name}.", depth + 1)
-
-
 def _mostly_tensors(
-    entries: Mapping[Any, Any], key: str, metadata: Mapping[str, Any] | None
+    held: Mapping[Any, Any], key: str, metadata: Mapping[str, Any] | None
 ) -> Iterator[Candidate]:
-    named = {name: value for name, value in entries.items() if isinstance(name, str)}
+    named = {name: value for name, value in held.items() if isinstance(name, str)}
     tensors, extras = _split(named)
-    enough = 2 * len(tensors) > len(entries)
+    enough = 2 * len(tensors) > len(held)
     if enough and any(tensor.dim() > 0 for tensor in tensors.values()):
         yield Candidate(key, tensors, extras, metadata)
 
 
-def _split(entries: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    tensors = {name: _as_tensor(value) for name, value in entries.items()}
+def _split(held: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors = {name: _as_tensor(value) for name, value in held.items()}
     kept = {name: tensor for name, tensor in tensors.items() if tensor is not None}
     extras = {
         name: value
-        for name, value in entries.items()
+        for name, value in held.items()
         if name not in kept and not isinstance(value, (Opaque, Known, NumpyArray))
     }
     return kept, extras
@@ -185,41 +152,15 @@ def _as_tensor(value: Any) -> Tensor | None:
     return value.detach() if usable else None
 
 
-def _entries(value: Any) -> Mapping[Any, Any] | None:
-    if isinstance(value, Mapping):
-        return value
-    return value.items if isinstance(value, Opaque) and value.items else None
-
-
-def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        yield from ((_key_text(name), child) for name, child in value.items())
-    elif isinstance(value, (list, tuple)):
-        yield from ((str(place), child) for place, child in enumerate(value[:_WIDEST_LIST]))
-    elif isinstance(value, Opaque):
-        for part in (value.items, value.state, value.args, value.elements):
-            yield from [("state", part)] if isinstance(part, Opaque) else _children(part)
-
-
 def _opaque(value: Any, key: str, chosen: str, depth: int, seen: set[int]) -> Iterator[str]:
-    if depth > _DEEPEST or id(value) in seen or isinstance(value, (str, bytes, Tensor)):
+    if depth > DEEPEST or id(value) in seen or isinstance(value, (str, bytes, Tensor)):
         return
     seen.add(id(value))
     around = f"{chosen}.".startswith(f"{key}.") or not key
-    unknown = isinstance(value, (Opaque, Known)) and not value.origin.startswith(_HARMLESS)
+    unknown = isinstance(value, (Opaque, Known)) and not value.origin.startswith(HARMLESS)
     if unknown and not around:
         yield f"{key} ({value.origin})"
         return
-    if not (key == chosen and _is_module(value)):
-        for name, child in _children(value):
-            yield from _opaque(child, _join(key, name), chosen, depth + 1, seen)
-
-
-def _key_text(key: Any) -> str:
-    """The key as text; a hostile one could be too large to write out."""
-    small = isinstance(key, str) or (isinstance(key, int) and key.bit_length() <= 64)
-    return str(key) if small else type(key).__name__
-
-
-def _join(key: str, name: str) -> str:
-    return f"{key}.{name}" if key else name
+    if not (key == chosen and is_module(value)):
+        for name, child in children(value):
+            yield from _opaque(child, join(key, name), chosen, depth + 1, seen)

@@ -9,14 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-_WRAPPERS = (
-    "module",
-    "_orig_mod",
-    "_fsdp_wrapped_module",
-    "_checkpoint_wrapped_module",
-    "_forward_module",
-    "_fpw_module",
-)
+from netdoctor.inputs.wrappers import WRAPPERS, without_wrappers
+
 _PREFIX_DEPTH = 3
 _PREFIXES_TRIED = 24
 
@@ -61,11 +55,6 @@ def match_names(file: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> NameMa
     return best
 
 
-def without_wrappers(name: str) -> str:
-    """The name without the parts that `DataParallel`, `torch.compile`, FSDP and others put in."""
-    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
-
-
 def same_shape(file: Tensor, own: Tensor) -> bool:
     """Whether one can be copied into the other; a scalar may have been saved with one element."""
     return is_lazy(own) or file.shape == own.shape or (own.dim() == 0 and file.shape == (1,))
@@ -93,7 +82,7 @@ def _unique(names: Iterable[str], simplify: Callable[[str], str]) -> dict[str, s
 def _wrapper_tokens(file: Iterable[str], own: Iterable[str]) -> tuple[str, ...]:
     in_file = {part for name in file for part in name.split(".")}
     in_own = {part for name in own for part in name.split(".")}
-    return tuple(f"stripped '{token}.'" for token in _WRAPPERS if token in in_file - in_own)
+    return tuple(f"stripped '{token}.'" for token in WRAPPERS if token in in_file - in_own)
 
 
 def _stripping(prefix: str) -> Callable[[str], str]:

@@ -104,7 +104,7 @@ class Observer(TorchFunctionMode):
         quiet = not root and frame.kind is None and not self.every_module
 
         def before(module: nn.Module, args: Any, kwargs: Any) -> None:
-            if _in_backward():
+            if in_backward():
                 return
             if root and frame not in self.stack:
                 self.being_handled = sys.exc_info()[1]
@@ -114,7 +114,7 @@ class Observer(TorchFunctionMode):
             self.suppressed += frame.kind is not None
 
         def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            if _in_backward() or not self._leave(frame):
+            if in_backward() or not self._leave(frame):
                 return
             error = sys.exc_info()[1] if output is None else None
             if error is not None and error is not self.being_handled:
@@ -388,7 +388,8 @@ class Observer(TorchFunctionMode):
         return id(tensor) in self.model_inputs and small
 
 
-def _in_backward() -> bool:
+def in_backward() -> bool:
+    """Whether autograd is running, as when checkpointing runs a module again."""
     return bool(torch._C._current_graph_task_id() != -1)
 
 

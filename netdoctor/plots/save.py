@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdoctor.errors import UsageError
-from netdoctor.plots.tiles import TiledPicture
+from netdoctor.plots.tiles import ColourPicture, TiledPicture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ _LONGEST = 100
 
 
 def save_figures(
-    figures: Iterable[tuple[str, Figure | TiledPicture]],
+    figures: Iterable[tuple[str, Figure | TiledPicture | ColourPicture]],
     out: Path,
     *,
     arrays: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
@@ -95,8 +95,8 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _write_png(figure: Figure | TiledPicture, path: Path) -> str:
-    if isinstance(figure, TiledPicture):
+def _write_png(figure: Figure | TiledPicture | ColourPicture, path: Path) -> str:
+    if isinstance(figure, (TiledPicture, ColourPicture)):
         write_whole(path, figure.write)
         return str(path)
     from netdoctor.plots.style import DPI, quiet  # matplotlib is imported only where it draws

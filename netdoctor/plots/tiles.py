@@ -43,6 +43,14 @@ def palette() -> NDArray[np.uint8]:
     return colours
 
 
+@lru_cache(maxsize=1)
+def grey_palette() -> NDArray[np.uint8]:
+    """The same with the levels from black to a white that the background is not."""
+    colours: NDArray[np.uint8] = palette().copy()
+    colours[:LEVELS] = np.linspace(0, 240, LEVELS).round()[:, None]
+    return colours
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class TiledPicture:
     """A picture ready to be written: (H, W) palette indices and the (256, 3) palette."""
@@ -55,6 +63,17 @@ class TiledPicture:
         image = Image.fromarray(self.indices)
         image.putpalette(self.colours.tobytes())
         image.save(file, "PNG", compress_level=1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ColourPicture:
+    """A picture in true colour ready to be written: (H, W, 3) uint8."""
+
+    pixels: NDArray[np.uint8]
+
+    def write(self, file: IO[bytes]) -> None:
+        """Writes it as a PNG."""
+        Image.fromarray(self.pixels).save(file, "PNG", compress_level=1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

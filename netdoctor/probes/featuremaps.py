@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from netdoctor.facts.featuremaps import FeatureMapFacts, InputImage, finite_range
+from netdoctor.facts.featuremaps import FeatureMapFacts, InputImage
 from netdoctor.facts.site import Site
-from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data
-from netdoctor.inputs.images import Preprocessing
 from netdoctor.observe import Call, observe
+from netdoctor.probes.input_images import image_size, inputs_of
 from netdoctor.probes.map_capture import Capture, Choice
-from netdoctor.probes.map_layout import Scene, layout_of
-from netdoctor.probes.stages import Seen, stage_ends
+from netdoctor.probes.map_layout import Scene
+from netdoctor.probes.scouting import scouted
+from netdoctor.probes.stages import stage_ends
 from netdoctor.report import NotExamined
 
 Choose = Callable[[Sequence[Site]], Sequence[Site]]
-_LARGEST_INPUT = 224
 
 
 def measure(
@@ -55,7 +53,7 @@ def measure(
     Raises:
         ModelError: the model raised.
     """
-    seen = _scouted(model, data)
+    seen = scouted(model, data).calls
     sites = list(dict.fromkeys(each.site for each in seen))
     wanted = set(stage_ends(seen) if choose is None else choose(sites))
     choice = Choice(top, max_maps)
@@ -75,8 +73,8 @@ def measure(
         model.eval()
         for batch in data:
             take = min(batch.size, images - len(inputs))
-            scene.image = _image_size(batch)
-            inputs += _inputs_of(batch, take, len(inputs), data)
+            scene.image = image_size(batch)
+            inputs += inputs_of(batch, take, len(inputs), data)
             batch.call(model)
             if progress is not None:
                 progress(len(inputs))
@@ -98,92 +96,3 @@ def measure(
             NotExamined(str(site), each.problem) for site, each in captures.items() if each.problem
         ],
     )
-
-
-def _scouted(model: nn.Module, data: Data) -> list[Seen]:
-    """What one batch makes run, in call order."""
-    seen: list[Seen] = []
-    scene, size = Scene(), 0
-
-    def on_call(call: Call) -> None:
-        scene.note_stem(call)
-        module = call.module if not call.site.operation else None
-        leaf = module is not None and next(module.children(), None) is None
-        sizes = [each.ndim for each in module.parameters(recurse=False)] if module and leaf else []
-        seen.append(
-            Seen(
-                call.site,
-                call.name,
-                layout_of(call.output.shape, call.trace.axis, scene),
-                _grid_of_input(call, scene),
-                weighted=max(sizes, default=0) >= 2,
-                weights=module is not None and next(module.parameters(), None) is not None,
-                active=call.kind is not None,
-                plain=type(module) is nn.Sequential,
-                whole=bool(call.output.ndim) and call.output.shape[0] == size,
-            )
-        )
-
-    with observe(model, on_call, watch=("activation", "module")), torch.no_grad():
-        model.eval()
-        for batch in data:
-            size, scene.image = batch.size, _image_size(batch)
-            batch.call(model)
-            break
-    return seen
-
-
-def _grid_of_input(call: Call, scene: Scene) -> tuple[int, ...]:
-    given = next((each for each in call.inputs if each.is_floating_point()), None)
-    if given is None:
-        return ()
-    axis = call.trace.axis if given.ndim == call.output.ndim else None
-    layout = layout_of(given.shape, axis, scene)
-    return layout.grid if layout is not None else ()
-
-
-def _image_tensor(batch: Batch) -> Tensor | None:
-    """The images (N, C, H, W) of a batch, or the first (C, H, W) of a list."""
-    for value in (*batch.args, *batch.kwargs.values()):
-        each = value[0] if isinstance(value, (list, tuple)) and value else value
-        if isinstance(each, Tensor) and each.is_floating_point() and each.ndim in (3, 4):
-            if each.ndim == 3 and each is value:
-                continue
-            return each if each.shape[-3] <= 16 and min(each.shape[-2:]) > 1 else None
-    return None
-
-
-def _image_size(batch: Batch) -> tuple[int, int] | None:
-    found = _image_tensor(batch)
-    return None if found is None else (int(found.shape[-2]), int(found.shape[-1]))
-
-
-def _inputs_of(batch: Batch, take: int, first: int, data: Data) -> list[InputImage]:
-    images = _image_tensor(batch)
-    found = []
-    for at in range(take):
-        number = first + at
-        name = data.samples[number] if number < len(data.samples) else f"sample {number}"
-        image = None
-        if images is not None and (images.ndim == 4 or at == 0):
-            image = _pixels(images[at] if images.ndim == 4 else images, data.preprocessing)
-        found.append(InputImage(name, image))
-    return found
-
-
-def _pixels(image: Tensor, done: Preprocessing | None) -> NDArray[Any] | None:
-    """The image (H, W, 3) uint8 with its normalisation undone, made smaller where it is large."""
-    if image.shape[0] not in (1, 3):
-        return None
-    step = -(-max(image.shape[-2:]) // _LARGEST_INPUT)
-    pixels = nn.functional.avg_pool2d(image.detach().float().cpu(), step, ceil_mode=True)
-    if done is not None:
-        done = done.for_channels(len(pixels))
-        std, mean = torch.tensor(done.std).view(-1, 1, 1), torch.tensor(done.mean).view(-1, 1, 1)
-        pixels = pixels * std + mean
-    elif pixels.min() < 0 or pixels.max() > 1:
-        low, high = finite_range(pixels.numpy())
-        pixels = (pixels - low) / max(high - low, 1e-12)
-    levels = (pixels.nan_to_num(0.0, 1.0, 0.0).clamp(0, 1) * 255).round().to(torch.uint8)
-    shown: NDArray[Any] = levels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
-    return shown

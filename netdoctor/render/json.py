@@ -31,7 +31,10 @@ def render(report: Report) -> str:
         "not_examined": report.not_examined,
         "tables": {table.name: table.rows for table in report.tables},
         "artifacts": report.artifacts,
-        "summary": {each.value: report.count(each) for each in reversed(Severity)},
+        "summary": {
+            **{each.value: report.count(each) for each in reversed(Severity)},
+            **report.summary,
+        },
         "settings": report.settings,
         "notes": report.notes,
         **report.extra,

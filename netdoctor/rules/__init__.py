@@ -13,10 +13,13 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "check-forward": (
         "NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT001", "WGT007", "DAT004", "DAT010",
     ),
+    "gradcam": ("CAM",),
     "gradflow": ("GRD", "MOD001", "MOD002", "DAT004", "DAT010"),
     "lrfind": ("LRF", "DAT004", "DAT010"),
     "overfit": ("MOD005", "DAT004", "DAT010"),
     "check-loader": ("DAT",),
+    "kernels": ("WGT",),
+    "check-weights": ("WGT",),
 }
 # fmt: on
 
@@ -28,6 +31,8 @@ def catalogue() -> dict[str, Rule]:
         class_balance,
         copies,
         data,
+        explain,
+        filters,
         gradient_states,
         gradients,
         head,
@@ -39,6 +44,8 @@ def catalogue() -> dict[str, Rule]:
         signals,
         state,
         targets,
+        weight_changes,
+        weights,
         wiring,
     )
 

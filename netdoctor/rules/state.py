@@ -5,29 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netdoctor.facts.forward import ForwardFacts
+from netdoctor.facts.weights import WeightFacts
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
+from netdoctor.rules.weight_state import impossible_variances, sick_tensors
 
 _NAMED = 3  # sick tensors that have a finding each
 
 
 @rule("WGT001", "nan-weight", Severity.ERROR)
-def nan_weight(facts: ForwardFacts, *, threshold: int = 1) -> Iterator[Hit | Skip]:
+def nan_weight(facts: ForwardFacts | WeightFacts, *, threshold: int = 1) -> Iterator[Hit | Skip]:
     """A parameter or buffer holds NaN or infinities.
 
-    Measures: the number of NaN and infinities in each parameter and buffer that the forward passes
-    read; `threshold` of them is a finding.
+    Measures: the number of NaN and infinities in each parameter and buffer; `threshold` of them is
+    a finding. Where there were forward passes, only what they read is judged. Of a file, the
+    optimizer's state and averaged weights are judged too.
 
     Why: all that is computed from them is NaN, or as constant as if the layer were not there.
 
-    False alarm: a buffer whose only infinities are minus infinity is a mask, and not counted. What
-    no forward pass read is not judged.
+    False alarm: a buffer whose only infinities are minus infinity is a mask, and not counted.
 
     Remedy: load the last checkpoint before the loss was NaN; then look for what made it so (a
     learning rate too high, a NaN in a batch, an overflow in half precision).
 
     Source: house heuristic.
     """
+    if isinstance(facts, WeightFacts):
+        yield from sick_tensors(facts, threshold)
+        return
     for fault in facts.state:
         if not fault.used:
             yield Skip("not read in these forward passes", fault.name)
@@ -57,25 +62,33 @@ def nan_weight(facts: ForwardFacts, *, threshold: int = 1) -> Iterator[Hit | Ski
 
 
 @rule("WGT007", "broken-norm-statistics", Severity.ERROR)
-def broken_norm_statistics(facts: ForwardFacts, *, threshold: float = 0.1) -> Iterator[Hit | Skip]:
+def broken_norm_statistics(
+    facts: ForwardFacts | WeightFacts, *, threshold: float = 0.1, vanished: float = 0.9
+) -> Iterator[Hit | Skip]:
     """A norm layer's running statistics do not fit what the layer is given.
 
     Measures: the share of a batch norm's channels whose values, normalised with the running mean
     and variance, have more than a hundred times the size that they should have, or less than a
-    thousandth of it; from `threshold` a finding. A negative running variance always is one.
+    thousandth of it; from `threshold` a finding. A negative running variance always is one. Where
+    there was no forward pass: the share of running variances below 1e-10 behind a weight that is
+    not small itself; from `vanished` a finding.
 
     Why: in evaluation mode the layer blows its input up or wipes it out; training mode, which uses
     the batch's own statistics, hides it.
 
     False alarm: the layers of a fresh network have not estimated anything yet, and random input is
     not what a trained layer expects: neither is judged, but for a negative variance. Statistics
-    with NaN or infinities are nan-weight.
+    with NaN or infinities are nan-weight. Variances of nearly nothing are right for channels that
+    weight decay has emptied: weights that vanish with them are not told here.
 
     Remedy: estimate the statistics again with forward passes in training mode over real data
     (without an optimiser step), or load a checkpoint before they broke.
 
     Source: Ioffe and Szegedy 2015; thresholds: house heuristic.
     """
+    if isinstance(facts, WeightFacts):
+        yield from impossible_variances(facts, vanished)
+        return
     if facts.synthetic and not any(fault.negative for fault in facts.norms):
         yield Skip("the input is random, which is not what a trained norm layer expects")
         return

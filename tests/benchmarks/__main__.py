@@ -19,8 +19,8 @@ from tests.benchmarks.row import Row
 from tests.benchmarks.timing import ROOT
 
 PARTS = (
-    "startup", "statistics_time", "statistics_memory", "feature_maps", "forward_time", "backward",
-    "gradflow", "lrfind_speed", "lrfind_quality",
+    "startup", "statistics_time", "statistics_memory", "feature_maps", "kernels", "gradcam",
+    "forward_time", "backward", "gradflow", "lrfind_speed", "lrfind_quality", "check_weights",
 )  # fmt: skip
 
 

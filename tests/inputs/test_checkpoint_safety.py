@@ -25,7 +25,7 @@ from torch import nn
 from netdoctor.errors import CheckpointError
 from netdoctor.inputs import inert_pickle
 from netdoctor.inputs.checkpoint import read_state
-from netdoctor.inputs.inert_values import Known, Opaque
+from netdoctor.inputs.inert_objects import Known, Opaque
 from netdoctor.inputs.state_dicts import find_state_dicts, not_read
 
 

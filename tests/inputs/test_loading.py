@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from netdoctor.errors import CheckpointError
 from netdoctor.inputs.loading import load_into
 from netdoctor.inputs.state_dicts import State
-from netdoctor.inputs.state_names import match_names, without_wrappers
+from netdoctor.inputs.state_names import match_names
+from netdoctor.inputs.wrappers import without_wrappers
 
 
 class Net(nn.Module):

@@ -18,7 +18,18 @@ from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
 from netdoctor.facts.workers import RepeatedDraws, ThroughputFacts, Unpicklable, WorkerFacts
 from tests.rules import loader_cases as loader
+from tests.rules.gradcam_cases import heat_maps
 from tests.rules.lrfind_cases import range_test
+from tests.rules.weight_cases import (
+    constant,
+    copies,
+    dead,
+    scaled,
+    since,
+    trained_weights,
+    untrained,
+    zeros,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -222,6 +233,7 @@ CASES = {
     ),
     "MOD003": Cases(fires=crosstalk(0.3), quiet=crosstalk(1e-6), boundary=crosstalk(1e-4)),
     "MOD004": Cases(fires=mode_gap(2.2), quiet=mode_gap(0.52), boundary=mode_gap(0.75)),
+    "CAM001": Cases(fires=heat_maps(1.0, 0.0), quiet=heat_maps(1.0, 0.5), boundary=heat_maps(0.0)),
     "LRF001": Cases(
         fires=range_test(descent=1.0, start=9.0),
         quiet=range_test(descent=1.0, start=2.3),
@@ -268,6 +280,13 @@ CASES = {
     "WGT001": Cases(
         fires=sick_weight(nan=4, inf=1), quiet=sick_weight(), boundary=sick_weight(inf=1)
     ),
+    "WGT002": Cases(fires=zeros(), quiet=trained_weights(), boundary=zeros()),
+    "WGT003": Cases(fires=constant(), quiet=trained_weights(), boundary=constant()),
+    "WGT004": Cases(fires=dead(5), quiet=dead(1), boundary=dead(2)),
+    "WGT005": Cases(fires=copies(5), quiet=copies(1), boundary=copies(2)),
+    "WGT006": Cases(fires=scaled(1e4), quiet=scaled(3.0), boundary=scaled(100.0)),
+    "WGT008": Cases(fires=untrained(5000), quiet=untrained(999), boundary=untrained(1000)),
+    "WGT009": Cases(fires=since(moved=9), quiet=since(moved=1), boundary=since(moved=5)),
     "WGT007": Cases(fires=norm(20), quiet=norm(1), boundary=norm(2)),
     "MOD001": Cases(fires=head(64), quiet=head(63), boundary=head(64)),
     "MOD002": Cases(
