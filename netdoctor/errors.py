@@ -51,6 +51,12 @@ class DataError(NetDoctorError):
     kind = "data"
 
 
+class LogError(NetDoctorError):
+    """A training log that cannot be found or read, or that holds no curve."""
+
+    kind = "log"
+
+
 class NothingExaminedError(NetDoctorError):
     """Everything ran, but there was nothing to judge: no layer matched, no sample came."""
 

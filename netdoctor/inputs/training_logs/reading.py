@@ -1,0 +1,158 @@
+"""From a file or folder to curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from netdoctor.errors import LogError
+from netdoctor.facts.curves import Curve, TrainingLog, TrainingRun
+from netdoctor.inputs.training_logs.axes import Scale, placed, scale_of
+from netdoctor.inputs.training_logs.clean import cleaned, in_percent
+from netdoctor.inputs.training_logs.delimited import layout, read_table
+from netdoctor.inputs.training_logs.documents import sheet_of_lines, sheets_of_document
+from netdoctor.inputs.training_logs.folders import event_files, files_in, mlflow_runs, nothing_in
+from netdoctor.inputs.training_logs.lines import sheet_of_text
+from netdoctor.inputs.training_logs.points import mlflow_points, read_events, read_mlflow
+from netdoctor.inputs.training_logs.roles import Series, Wanted, assign
+from netdoctor.inputs.training_logs.runs import runs_of
+from netdoctor.inputs.training_logs.sheet import Sheet, from_points
+from netdoctor.inputs.training_logs.source import (
+    ACCEPTED,
+    existing,
+    head_of,
+    is_event_file,
+    text_of,
+)
+from netdoctor.inputs.training_logs.tables import tidied
+
+
+def read(
+    path: str | Path, *, train: str | None = None, val: str | None = None, metric: str | None = None
+) -> TrainingLog:
+    """The curves of a training log.
+
+    Args:
+        path: a file, or a folder that holds one log or several versions of one.
+        train: name of the series that is the training loss; None to choose.
+        val: the same of the validation loss.
+        metric: the same of the validation metric.
+
+    Raises:
+        LogError: it cannot be read, or holds no curve.
+        UsageError: a named series is not in it.
+    """
+    place = existing(Path(path).expanduser())
+    sheets = _of_folder(place) if place.is_dir() else _of_file(place)
+    sheets = [tidied(sheet, place) for sheet in sheets]
+    runs = [run for sheet in sheets for run in runs_of(sheet)]
+    wanted = Wanted(train, val, metric)
+    found = [_run(sheet, wanted) for sheet in runs]
+    kept = tuple(run for run in found if any(curve.role != "other" for curve in run.curves))
+    if not kept:
+        raise _no_curve(place, found)
+    formats = dict.fromkeys(sheet.format for sheet in sheets)
+    return TrainingLog(str(path), ", ".join(formats), kept)
+
+
+def _of_file(path: Path) -> list[Sheet]:
+    head = head_of(path)
+    if is_event_file(head):
+        return read_events({path.parent: [path]}, path.parent)
+    sheets = sheets_of_text(text_of(path), path.name.split(".")[0])
+    if not sheets:
+        raise LogError(f"{path} holds no series of numbers that is known.", hint=ACCEPTED)
+    return sheets
+
+
+def sheets_of_text(text: str, name: str) -> list[Sheet]:
+    """The logs in a text: JSON, a table, MLflow's points, or what a trainer printed.
+
+    Args:
+        text: of the whole file.
+        name: of the file, for a series that has none.
+    """
+    start = text[:200].lstrip()
+    if start[:1] in ("{", "["):
+        lines = sheet_of_lines(text) if start[0] == "{" and "}\n" in text else None
+        sheets = [lines] if lines is not None else sheets_of_document(text, name)
+        if sheets:
+            return sheets
+    points = mlflow_points(text[:100_000]) and mlflow_points(text)
+    if points:
+        return [from_points({name: points}, "MLflow metrics")]
+    shape = layout(text)
+    if shape is not None:
+        sheet = read_table(text, shape)
+        if sheet.columns:
+            return [sheet]
+    printed = sheet_of_text(text)
+    return [printed] if printed is not None else []
+
+
+def _of_folder(folder: Path) -> list[Sheet]:
+    mlflow = read_mlflow(mlflow_runs(folder))
+    if mlflow:
+        return mlflow
+    files = files_in(folder)
+    if files:
+        sheets = []
+        for file in files:
+            inside = _of_file(file)
+            name = str(file.parent.relative_to(folder)) if len(files) > 1 else ""
+            sheets += [sheet.replace(name=f"{name} {sheet.name}".strip()) for sheet in inside]
+        return sheets
+    events = event_files(folder)
+    sheets = read_events(events, folder) if events else []
+    if not sheets:
+        raise nothing_in(folder)
+    return sheets
+
+
+def _run(sheet: Sheet, wanted: Wanted) -> TrainingRun:
+    columns, notes = cleaned(sheet.columns)
+    scale = scale_of(columns)
+    series, told = assign(columns, wanted)
+    notes = [*sheet.notes, *notes, *told]
+    curves, overwritten = [], 0
+    for each in series:
+        curve, lost = _curve(each, scale)
+        overwritten = max(overwritten, lost)
+        if len(curve.x):
+            curves.append(curve)
+    if overwritten:
+        notes.append(f"a resumed run: {overwritten} points are overwritten by later ones")
+    curves, percent = in_percent(curves)
+    notes += percent
+    return TrainingRun(
+        sheet.name, scale.axis, tuple(curves), first_label=_first_label(scale),
+        notes=tuple(dict.fromkeys(notes)), spread=scale.spread,
+    )  # fmt: skip
+
+
+def _curve(each: Series, scale: Scale) -> tuple[Curve, int]:
+    points, lost = placed(each.cells, scale)
+    said = each.said
+    curve = Curve(
+        each.name, each.role, said.measure or each.name, points.x, points.y, said.better, points.steps
+    )
+    return curve, lost
+
+
+def _first_label(scale: Scale) -> int:
+    if scale.epoch is None:
+        return 0
+    labels = scale.epoch.values[np.isfinite(scale.epoch.values)]
+    return int(len(labels) > 0 and labels.min() >= 1)
+
+
+def _no_curve(path: Path, found: list[TrainingRun]) -> LogError:
+    names = [curve.name for run in found for curve in run.curves]
+    if not names:
+        return LogError(f"{path} holds no series of numbers.", hint=ACCEPTED)
+    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return LogError(
+        f"{path} names no loss and no metric that is known; it holds {listed}.",
+        hint=f"Say which is which: --train '{names[0]}' --val COL --metric COL.",
+    )
