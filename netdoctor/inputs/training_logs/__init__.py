@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from netdoctor.inputs.training_logs.reading import read
+from netdoctor.inputs.training_logs.reading import read, read_lists
 
-__all__ = ["read"]
+__all__ = ["read", "read_lists"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from netdoctor.inputs.training_logs.lines import sheet_of_text
 from netdoctor.inputs.training_logs.points import mlflow_points, read_events, read_mlflow
 from netdoctor.inputs.training_logs.roles import Series, Wanted, assign
 from netdoctor.inputs.training_logs.runs import runs_of
-from netdoctor.inputs.training_logs.sheet import Sheet, from_points
+from netdoctor.inputs.training_logs.sheet import Sheet, from_lists, from_points
 from netdoctor.inputs.training_logs.source import (
     ACCEPTED,
     existing,
@@ -29,8 +30,9 @@ from netdoctor.inputs.training_logs.tables import tidied
 
 
 def read(
-    path: str | Path, *, train: str | None = None, val: str | None = None, metric: str | None = None
-) -> TrainingLog:
+    path: str | Path, *, train: str | None = None, val: str | None = None,
+    metric: str | None = None, growing: bool = False,
+) -> TrainingLog:  # fmt: skip
     """The curves of a training log.
 
     Args:
@@ -38,29 +40,50 @@ def read(
         train: name of the series that is the training loss; None to choose.
         val: the same of the validation loss.
         metric: the same of the validation metric.
+        growing: whether it is still being written, so that a last line without an end is left.
 
     Raises:
         LogError: it cannot be read, or holds no curve.
         UsageError: a named series is not in it.
     """
     place = existing(Path(path).expanduser())
-    sheets = _of_folder(place) if place.is_dir() else _of_file(place)
+    sheets = _of_folder(place, growing) if place.is_dir() else _of_file(place, growing)
     sheets = [tidied(sheet, place) for sheet in sheets]
+    return _log(str(path), sheets, Wanted(train, val, metric))
+
+
+def read_lists(
+    lists: Mapping[str, Sequence[float]], *, train: str | None = None, val: str | None = None,
+    metric: str | None = None,
+) -> TrainingLog:  # fmt: skip
+    """The curves of lists by name, such as Keras' `history.history`.
+
+    Raises:
+        LogError: they hold no curve.
+        UsageError: a named series is not among them.
+    """
+    plain = {name: [float(value) for value in values] for name, values in lists.items()}
+    return _log("history", [from_lists(plain, "lists")], Wanted(train, val, metric))
+
+
+def _log(source: str, sheets: Sequence[Sheet], wanted: Wanted) -> TrainingLog:
     runs = [run for sheet in sheets for run in runs_of(sheet)]
-    wanted = Wanted(train, val, metric)
     found = [_run(sheet, wanted) for sheet in runs]
     kept = tuple(run for run in found if any(curve.role != "other" for curve in run.curves))
     if not kept:
-        raise _no_curve(place, found)
+        raise _no_curve(source, found)
     formats = dict.fromkeys(sheet.format for sheet in sheets)
-    return TrainingLog(str(path), ", ".join(formats), kept)
+    return TrainingLog(source, ", ".join(formats), kept)
 
 
-def _of_file(path: Path) -> list[Sheet]:
+def _of_file(path: Path, growing: bool) -> list[Sheet]:
     head = head_of(path)
     if is_event_file(head):
         return read_events({path.parent: [path]}, path.parent)
-    sheets = sheets_of_text(text_of(path), path.name.split(".")[0])
+    text = text_of(path)
+    if growing and text[:1] != "[" and "\n" in text and not text.rstrip().endswith("}"):
+        text = text[: text.rfind("\n") + 1]
+    sheets = sheets_of_text(text, path.name.split(".")[0])
     if not sheets:
         raise LogError(f"{path} holds no series of numbers that is known.", hint=ACCEPTED)
     return sheets
@@ -91,7 +114,7 @@ def sheets_of_text(text: str, name: str) -> list[Sheet]:
     return [printed] if printed is not None else []
 
 
-def _of_folder(folder: Path) -> list[Sheet]:
+def _of_folder(folder: Path, growing: bool) -> list[Sheet]:
     mlflow = read_mlflow(mlflow_runs(folder))
     if mlflow:
         return mlflow
@@ -99,7 +122,7 @@ def _of_folder(folder: Path) -> list[Sheet]:
     if files:
         sheets = []
         for file in files:
-            inside = _of_file(file)
+            inside = _of_file(file, growing)
             name = str(file.parent.relative_to(folder)) if len(files) > 1 else ""
             sheets += [sheet.replace(name=f"{name} {sheet.name}".strip()) for sheet in inside]
         return sheets
@@ -147,7 +170,7 @@ def _first_label(scale: Scale) -> int:
     return int(len(labels) > 0 and labels.min() >= 1)
 
 
-def _no_curve(path: Path, found: list[TrainingRun]) -> LogError:
+def _no_curve(path: str, found: list[TrainingRun]) -> LogError:
     names = [curve.name for run in found for curve in run.curves]
     if not names:
         return LogError(f"{path} holds no series of numbers.", hint=ACCEPTED)
