@@ -57,6 +57,10 @@ class LogError(NetDoctorError):
     kind = "log"
 
 
+class NoCurveYetError(LogError):
+    """A log that is empty, half written, or speaks of nothing that is known."""
+
+
 class NothingExaminedError(NetDoctorError):
     """Everything ran, but there was nothing to judge: no layer matched, no sample came."""
 

@@ -149,7 +149,5 @@ def _notes(log: TrainingLog, diagnosed: tuple[DiagnosedRun, ...]) -> list[str]:
         best = each.best_epoch
         if best is not None:
             stem = f"{each.run.name}: " if each.run.name else ""
-            counted = ", counted from 0" if each.run.axis == "row" else ""
-            word = "epoch" if each.run.axis == "row" else each.run.axis
-            notes.append(f"{stem}best {word}: {best:g}, by {each.facts.best_by}{counted}")
+            notes.append(f"{stem}best {each.run.axis}: {best:g}, by {each.facts.best_by}")
     return notes

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from netdoctor.errors import LogError
+from netdoctor.errors import LogError, NoCurveYetError
 from netdoctor.report import Report
 
 _MOST_FILES = 2000
@@ -34,7 +34,7 @@ def follow(
         rounds: looks after which to end; None for no end.
 
     Raises:
-        LogError: at the first look, there is no such file.
+        LogError: at the first look, there is no such file, or it is no log.
     """
     path = Path(file).expanduser()
     if not path.exists():
@@ -47,7 +47,7 @@ def follow(
         now = _signature(path)
         if now and now != seen:
             seen = now
-            report = _tried(examine)
+            report = _tried(examine, forgiving=verdict is not None)
             if report is not None and _verdict(report) != verdict:
                 verdict = _verdict(report)
                 code = tell(report)
@@ -55,10 +55,13 @@ def follow(
     return code
 
 
-def _tried(examine: Callable[[bool], Report]) -> Report | None:
+def _tried(examine: Callable[[bool], Report], *, forgiving: bool) -> Report | None:
+    """The report; None where there is nothing to read yet, or, once there was, not just now."""
     try:
         return examine(True)
     except (LogError, FileNotFoundError) as error:
+        if not forgiving and not isinstance(error, NoCurveYetError):
+            raise
         message = error.message if isinstance(error, LogError) else "the log is gone"
         print(f"waiting: {message}", file=sys.stderr)
         return None

@@ -14,6 +14,7 @@ from netdoctor.inputs.training_logs.runs import label_columns, reference
 from netdoctor.inputs.training_logs.sheet import Cells
 
 _FEW_EPOCHS = 3
+_MOST_EPOCHS = 5000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,7 +59,15 @@ def scale_of(columns: Mapping[str, Cells]) -> Scale:
         return Scale("epoch", epoch, step, whole and _several_an_epoch(epoch, columns), main)
     if step is not None and len(np.unique(step.values)) > 1:
         return Scale("step", None, step, False, main)
-    return Scale("row", None, None, False, main)
+    axis: Axis = "epoch" if _row_is_epoch(columns) else "row"
+    return Scale(axis, None, None, False, main)
+
+
+def _row_is_epoch(columns: Mapping[str, Cells]) -> bool:
+    """Whether training and validation loss stand side by side in every row, as once an epoch."""
+    counts = {meaning(name).split in ("validation", "test"): len(cells.rows)
+              for name, cells in columns.items() if meaning(name).kind == "loss"}  # fmt: skip
+    return len(counts) == 2 and counts[True] == counts[False] <= _MOST_EPOCHS
 
 
 def _tells_epochs(epoch: Cells, step: Cells | None, columns: Mapping[str, Cells]) -> bool:
@@ -86,8 +95,7 @@ def _several_an_epoch(epoch: Cells, columns: Mapping[str, Cells]) -> bool:
 def placed(cells: Cells, scale: Scale) -> tuple[Points, int]:
     """The series on the axis, and how many of its points a resumed run has overwritten."""
     steps = scale.step.at(cells.rows) if scale.step is not None else None
-    if scale.axis == "epoch":
-        assert scale.epoch is not None
+    if scale.epoch is not None:
         x = _epochs(cells, scale.epoch, steps, scale)
     elif scale.axis == "step":
         assert steps is not None
@@ -96,7 +104,7 @@ def placed(cells: Cells, scale: Scale) -> tuple[Points, int]:
         x = _rows(cells, scale.main)
     known = np.isfinite(x)
     x, y = x[known], cells.values[known]
-    steps = None if steps is None or scale.axis != "epoch" else steps[known]
+    steps = None if steps is None or scale.epoch is None else steps[known]
     keep = _last_of_each(x)
     x, y = x[keep], y[keep]
     steps = None if steps is None or not np.isfinite(steps).all() else steps[keep]

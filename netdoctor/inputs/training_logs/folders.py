@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from netdoctor.errors import LogError
+from netdoctor.errors import LogError, NoCurveYetError
 from netdoctor.inputs.training_logs.source import ACCEPTED
 
 _KNOWN = (
@@ -71,11 +71,11 @@ def mlflow_runs(folder: Path) -> list[Path]:
     return sorted(p / "metrics" for p in parents if (p / "metrics").is_dir())
 
 
-def nothing_in(folder: Path) -> LogError:
+def nothing_in(folder: Path) -> NoCurveYetError:
     """The error that says there is no log in a folder."""
     inside = sorted(path.name for path in folder.iterdir())
     listed = f"it holds {', '.join(inside[:6])}" if inside else "it is empty"
-    return LogError(f"{folder} holds no training log: {listed}.", hint=ACCEPTED)
+    return NoCurveYetError(f"{folder} holds no training log: {listed}.", hint=ACCEPTED)
 
 
 def _of_one_kind(folder: Path, found: list[Path]) -> list[Path]:

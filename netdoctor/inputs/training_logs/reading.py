@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netdoctor.errors import LogError
+from netdoctor.errors import NoCurveYetError
 from netdoctor.facts.curves import Curve, TrainingLog, TrainingRun
 from netdoctor.inputs.training_logs.axes import Scale, placed, scale_of
 from netdoctor.inputs.training_logs.clean import cleaned, in_percent
@@ -85,7 +85,7 @@ def _of_file(path: Path, growing: bool) -> list[Sheet]:
         text = text[: text.rfind("\n") + 1]
     sheets = sheets_of_text(text, path.name.split(".")[0])
     if not sheets:
-        raise LogError(f"{path} holds no series of numbers that is known.", hint=ACCEPTED)
+        raise NoCurveYetError(f"{path} holds no series of numbers that is known.", hint=ACCEPTED)
     return sheets
 
 
@@ -146,6 +146,8 @@ def _run(sheet: Sheet, wanted: Wanted) -> TrainingRun:
             curves.append(curve)
     if overwritten:
         notes.append(f"a resumed run: {overwritten} points are overwritten by later ones")
+    if scale.axis == "epoch" and scale.epoch is None:
+        notes.append("the log does not label its epochs: they are counted from 0")
     curves, percent = in_percent(curves)
     notes += percent
     return TrainingRun(
@@ -170,12 +172,12 @@ def _first_label(scale: Scale) -> int:
     return int(len(labels) > 0 and labels.min() >= 1)
 
 
-def _no_curve(path: str, found: list[TrainingRun]) -> LogError:
+def _no_curve(path: str, found: list[TrainingRun]) -> NoCurveYetError:
     names = [curve.name for run in found for curve in run.curves]
     if not names:
-        return LogError(f"{path} holds no series of numbers.", hint=ACCEPTED)
+        return NoCurveYetError(f"{path} holds no series of numbers.", hint=ACCEPTED)
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return LogError(
+    return NoCurveYetError(
         f"{path} names no loss and no metric that is known; it holds {listed}.",
         hint=f"Say which is which: --train '{names[0]}' --val COL --metric COL.",
     )

@@ -8,7 +8,7 @@ import stat
 import zlib
 from pathlib import Path
 
-from netdoctor.errors import LogError
+from netdoctor.errors import LogError, NoCurveYetError
 from netdoctor.inputs.user_code import is_web_address, near_paths
 
 LARGEST = 2 * 1024**3
@@ -168,7 +168,7 @@ def _bom(content: bytes) -> tuple[bytes, str] | None:
 
 def _decoded(path: Path, content: bytes) -> str:
     if not content.strip(b"\xef\xbb\xbf\xff\xfe \t\r\n\x00"):
-        raise LogError(f"{path} is empty.", hint="Nothing was logged yet, or its writer was stopped.")
+        raise NoCurveYetError(f"{path} is empty.", hint="Nothing was logged yet, or its writer was stopped.")
     mark = _bom(content)
     if mark is not None:
         text = content[len(mark[0]) :].decode(mark[1], errors="replace")
