@@ -158,10 +158,11 @@ def _scale(axes: Axes, values: Sequence[Floats]) -> None:
         axes.set_ylim(0, 1)
         return
     low, high = float(together.min()), float(together.max())
+    usual = float(np.percentile(together, 10))
     typical = float(np.percentile(together, 95))
-    if low > 0 and high > _LOG_RATIO * low:
+    if low > 0 and high > _LOG_RATIO * usual:
         axes.set_yscale("log")
-        axes.set_ylim(low / 1.3, high * 1.3)
+        axes.set_ylim(max(low, usual / 1e4) / 1.3, high * 1.3)
         return
     if low <= 0 < typical < high / _LOG_RATIO:
         axes.set_yscale("symlog", linthresh=max(typical / 10, 1e-12))
@@ -175,7 +176,7 @@ def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
     low, high = axes.get_ylim()
     if axes.get_yscale() == "linear":
         count = 3 if panel == "learning rate" else 6
-        ticks = [float(v) for v in MaxNLocator(count).tick_values(low, high) if low <= v <= high]
+        ticks = [float(v) for v in MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= v <= high]
         axes.set_yticks(ticks)
         axes.set_yticklabels(style.tick_texts(ticks), parse_math=False)
     elif axes.get_yscale() == "log" and high / low < 1e3:
@@ -186,7 +187,7 @@ def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
     else:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: style.brief(float(v))))
     left, right = axes.get_xlim()
-    whole = each.run.axis != "epoch" or right - left > 5
+    whole = each.run.axis != "epoch" or right - left > 2
     ticks = [float(v) for v in MaxNLocator(10, integer=whole).tick_values(left, right) if left <= v <= right]
     style.x_labels(axes, ticks, [f"{v:,.6g}".replace(",", " ") for v in ticks] if last else [""] * len(ticks))
     axes.tick_params(axis="y", labelsize=7.5, labelcolor=style.FAINT, color=style.FAINT)

@@ -57,6 +57,8 @@ def scale_of(columns: Mapping[str, Cells]) -> Scale:
     if epoch is not None:
         whole = bool((epoch.values == np.round(epoch.values))[np.isfinite(epoch.values)].all())
         return Scale("epoch", epoch, step, whole and _several_an_epoch(epoch, columns), main)
+    if step is not None and _row_is_epoch(columns) and (np.diff(step.values) == 1).all():
+        return Scale("epoch", step, None, False, main)
     if step is not None and len(np.unique(step.values)) > 1:
         return Scale("step", None, step, False, main)
     axis: Axis = "epoch" if _row_is_epoch(columns) else "row"

@@ -27,7 +27,7 @@ _PAIR = re.compile(
     re.IGNORECASE,
 )
 _EPOCHS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in (
-    r"\bepoch\b[\"']?\s*(?:\((?:train|val|test)\))?\s*[:#=]?\s*\[?\s*(?P<epoch>\d+(?:\.\d+)?)"
+    r"\bepoch\b[\"']?\s*(?:\((?:train|val|test)\))?\s*[:#=]?\s*[\"'\[]?\s*(?P<epoch>\d+(?:\.\d+)?)"
     r"(?:\s*/\s*\d+)?\]?(?:\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+))?",
     r"^\W*ep\b\W*(?P<epoch>\d+)",
     r"\btrain:\s*(?P<epoch>\d+)\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)",
@@ -36,7 +36,7 @@ _EPOCHS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in (
 ))  # fmt: skip
 _STEP = re.compile(
     r"\b(?:global_?step|steps?|iter|iters|iterations?|updates?|num_updates|batch|it)\b[\"']?"
-    r"\s*[:#=]?\s*\[?\s*(?P<at>\d+)(?:\s*/\s*(?P<all>\d+))?",
+    r"\s*[:#=]?\s*[\"'\[]?\s*(?P<at>\d+)(?:\s*/\s*(?P<all>\d+))?",
     re.IGNORECASE,
 )
 _PROGRESS = re.compile(r"\d+%\|.*?(?P<at>\d+)/(?P<all>\d+)|^\s*(?P<kat>\d+)/(?P<kall>\d+)\s*[-\[━ ]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def _log(source: str, sheets: Sequence[Sheet], wanted: Wanted) -> TrainingLog:
     kept = tuple(run for run in found if any(curve.role != "other" for curve in run.curves))
     if not kept:
         raise _no_curve(source, found)
+    kept = kept if len(kept) > 1 else (dataclasses.replace(kept[0], name=""),)
     formats = dict.fromkeys(sheet.format for sheet in sheets)
     return TrainingLog(source, ", ".join(formats), kept)
 
