@@ -26,6 +26,7 @@ def diagnose_curves(
     metric: str | None = None,
     classes: int | None = None,
     run: str | None = None,
+    growing: bool = False,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     thresholds: Mapping[str, Mapping[str, Any]] | None = None,
@@ -40,6 +41,7 @@ def diagnose_curves(
         metric: the same of the validation metric.
         classes: number of classes, where the log does not say.
         run: only this run of several; None for each of them.
+        growing: whether it is still being written, so that a last line without an end is left.
         select: only these rules, by code, slug or family.
         ignore: none of these rules.
         thresholds: changed thresholds, by rule code and name.
@@ -52,7 +54,7 @@ def diagnose_curves(
         NetDoctorError: the log cannot be read, or a named series or run is not in it.
     """
     rules = select_rules("diagnose-curves", select, ignore)
-    found = opened(log, train=train, val=val, metric=metric, run=run)
+    found = opened(log, train=train, val=val, metric=metric, run=run, growing=growing)
     runs = tuple(dataclasses.replace(each, classes=classes or each.classes) for each in found.runs)
     measured = [measure(each) for each in runs]
     judged = [judge(facts, rules, thresholds) for facts in measured]
@@ -78,9 +80,14 @@ def diagnose_curves(
 
 
 def opened(
-    log: str | Path | TrainingLog | Mapping[str, Sequence[float]], *, run: str | None = None,
-    growing: bool = False, **series: str | None,
-) -> TrainingLog:  # fmt: skip
+    log: str | Path | TrainingLog | Mapping[str, Sequence[float]],
+    *,
+    train: str | None = None,
+    val: str | None = None,
+    metric: str | None = None,
+    run: str | None = None,
+    growing: bool = False,
+) -> TrainingLog:
     """The log with its curves, of one run where one is named.
 
     Raises:
@@ -89,9 +96,9 @@ def opened(
     if isinstance(log, TrainingLog):
         found = log
     elif isinstance(log, Mapping):
-        found = read_lists(log, **series)
+        found = read_lists(log, train=train, val=val, metric=metric)
     else:
-        found = read(log, growing=growing, **series)
+        found = read(log, train=train, val=val, metric=metric, growing=growing)
     if run is None:
         return found
     chosen = tuple(each for each in found.runs if each.name == run)

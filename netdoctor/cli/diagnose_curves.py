@@ -89,18 +89,24 @@ def diagnose_curves(
     netdoctor diagnose-curves train.log --train loss --val 'test loss' --watch[/dim]
     """
     _check(request)
-    series = {"train": train, "val": val, "metric": metric, "run": run}
     if list_series:
         from netdoctor.api.diagnose_curves import listing, opened
 
-        return show(listing(opened(file, **series)), request.config)
+        log = opened(file, train=train, val=val, metric=metric, run=run)
+        return show(listing(log), request.config)
 
     def examine(growing: bool) -> Report:
-        return _report(request, file, classes, growing, series)
+        import netdoctor
+
+        return netdoctor.diagnose_curves(
+            file, train=train, val=val, metric=metric, run=run, classes=classes, growing=growing,
+            select=config.select, ignore=config.ignore, thresholds=config.rules,
+        )  # fmt: skip
 
     def tell(report: Report) -> int:
-        return finish(report, request.config, draw)
+        return finish(report, config, draw)
 
+    config = request.config
     if watch:
         from netdoctor.cli.watching import follow
 
@@ -114,19 +120,6 @@ def _check(request: Request) -> None:
 
     select_rules(request.command, request.config.select, request.config.ignore)
     check_out(request.config)
-
-
-def _report(
-    request: Request, file: str, classes: int | None, growing: bool, series: Mapping[str, str | None]
-) -> Report:
-    from netdoctor.api import diagnose_curves as api
-
-    config = request.config
-    log = api.opened(file, growing=growing, **series)
-    report = api.diagnose_curves(
-        log, classes=classes, select=config.select, ignore=config.ignore, thresholds=config.rules
-    )
-    return report.replace(settings={**series, "classes": classes})
 
 
 def draw(facts: DiagnosedLog) -> tuple[list[tuple[str, Figure]], Mapping[str, Mapping[str, Any]]]:

@@ -9,9 +9,15 @@ from typing import Any
 import numpy as np
 
 from netdoctor.facts.curve_facts import CurveFacts
-from netdoctor.facts.curves import Curve, TrainingRun
+from netdoctor.facts.curves import Curve, CurveRole, TrainingRun
 from netdoctor.report import Column, Finding, Table
 
+_ROLES: tuple[CurveRole, ...] = (
+    "train loss", "validation loss", "train metric", "validation metric", "learning rate",
+)  # fmt: skip
+_FIRST: tuple[CurveRole, ...] = (
+    "validation loss", "validation metric", "train loss", "train metric",
+)  # fmt: skip
 _MOST_ROWS = 1000
 _FEWEST = 4
 
@@ -48,7 +54,7 @@ class DiagnosedLog:
 
 
 def label(run: TrainingRun, x: float) -> int | float:
-    """What the log calls the point at x: the whole epoch in which it lies, where epochs are whole."""
+    """What the log calls the point at x; of several within an epoch, that epoch."""
     if run.spread:
         return math.ceil(x - 1e-6)
     return int(x) if float(x).is_integer() else float(x)
@@ -122,11 +128,8 @@ def epochs(runs: tuple[TrainingRun, ...]) -> Table:
     """
     rows: list[dict[str, Any]] = []
     for run in runs:
-        chosen = {role: run.of(role)[0] for role in (
-            "train loss", "validation loss", "train metric", "validation metric", "learning rate",
-        ) if run.of(role)}  # type: ignore[arg-type]  # fmt: skip
-        axis = next((chosen[role].x for role in ("validation loss", "validation metric",
-                     "train loss", "train metric") if role in chosen), np.zeros(0))  # fmt: skip
+        chosen = {role: run.of(role)[0] for role in _ROLES if run.of(role)}
+        axis = next((curve.x for role in _FIRST for curve in run.of(role)), np.zeros(0))
         if len(axis) > _MOST_ROWS:
             axis = axis[np.linspace(0, len(axis) - 1, _MOST_ROWS).astype(int)]
         values = {role: _up_to(curve, axis) for role, curve in chosen.items()}

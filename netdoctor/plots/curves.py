@@ -62,9 +62,7 @@ def figure(each: DiagnosedRun) -> Figure:
             style.write(sheet, _LEFT - 0.45, 0.58 + 0.19 * place, line, size=9, color=colour)
         left, right = _span(each)
         for place, panel in enumerate(panels):
-            axes = style.add_axes(
-                sheet, _LEFT, top, _WIDTH - _LEFT - _RIGHT, _HEIGHTS[panel]
-            )
+            axes = style.add_axes(sheet, _LEFT, top, _WIDTH - _LEFT - _RIGHT, _HEIGHTS[panel])
             _panel(axes, each, panel)
             axes.set_xlim(left, right)
             _frame(axes, each, panel, last=place == len(panels) - 1)
@@ -129,11 +127,8 @@ def _track(each: DiagnosedRun, curve: Curve) -> Track | None:
     return next((t for t in tracks if t.name == curve.name and t.role == curve.role), None)
 
 
-def _line(
-    axes: Axes, name: str, x: Floats, y: Floats, track: Track | None, colour: str
-) -> None:
-    label = style.printable(name if len(name) <= 60 else f"{name[:57]}...").replace("$", r"\$")
-    label = f" {label}" if label.startswith("_") else label
+def _line(axes: Axes, name: str, x: Floats, y: Floats, track: Track | None, colour: str) -> None:
+    label = _plain(name, 60)
     smooth = track is not None and len(track.x) > _FEW_POINTS / 2 and len(y) > _FEW_POINTS
     fine_x, fine_y = thinned(x, y)
     axes.plot(
@@ -143,7 +138,15 @@ def _line(
     )  # fmt: skip
     if smooth and track is not None:
         scale = _unit(y, track)
-        axes.plot(track.x, track.trend * scale, color=colour, linewidth=1.9, label=f"{label}, smoothed")
+        axes.plot(
+            track.x, track.trend * scale, color=colour, linewidth=1.9, label=f"{label}, smoothed"
+        )
+
+
+def _plain(name: str, most: int) -> str:
+    """A name for the legend, which would read a dollar as markup and hide a leading underscore."""
+    text = style.printable(name if len(name) <= most else f"{name[: most - 3]}...")
+    return f"{' ' * text.startswith('_')}{text}".replace("$", r"\$")
 
 
 def _unit(y: Floats, track: Track) -> float:
@@ -176,11 +179,17 @@ def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
     low, high = axes.get_ylim()
     if axes.get_yscale() == "linear":
         count = 3 if panel == "learning rate" else 6
-        ticks = [float(v) for v in MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= v <= high]
+        ticks = [
+            float(v)
+            for v in MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+            if low <= v <= high
+        ]
         axes.set_yticks(ticks)
         axes.set_yticklabels(style.tick_texts(ticks), parse_math=False)
     elif axes.get_yscale() == "log" and high / low < 1e3:
-        ticks = [v for v in LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(low, high) if low <= v <= high]
+        ticks = [
+            v for v in LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(low, high) if low <= v <= high
+        ]
         axes.yaxis.set_major_locator(FixedLocator(ticks))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: style.brief(float(v))))
         axes.yaxis.set_minor_locator(NullLocator())
@@ -188,8 +197,14 @@ def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: style.brief(float(v))))
     left, right = axes.get_xlim()
     whole = each.run.axis != "epoch" or right - left > 2
-    ticks = [float(v) for v in MaxNLocator(10, integer=whole).tick_values(left, right) if left <= v <= right]
-    style.x_labels(axes, ticks, [f"{v:,.6g}".replace(",", " ") for v in ticks] if last else [""] * len(ticks))
+    ticks = [
+        float(v)
+        for v in MaxNLocator(10, integer=whole).tick_values(left, right)
+        if left <= v <= right
+    ]
+    style.x_labels(
+        axes, ticks, [f"{v:,.6g}".replace(",", " ") for v in ticks] if last else [""] * len(ticks)
+    )
     axes.tick_params(axis="y", labelsize=7.5, labelcolor=style.FAINT, color=style.FAINT)
     axes.grid(axis="y", color=style.RULE, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -210,7 +225,7 @@ def _say_states(axes: Axes, each: DiagnosedRun, panel: str) -> None:
     """What the findings are about, at the place where it is seen."""
     codes = {finding.code for finding in each.findings}
     facts = each.facts
-    left, right = _span(each)
+    right = _span(each)[1]
     if each.best_epoch is not None and facts.best_x is not None:
         text = f"best {each.run.axis} {each.best_epoch:g}"
         axes.axvline(facts.best_x, color=_BEST, linewidth=1.2, linestyle="--", label=text)
@@ -259,5 +274,5 @@ def _say_non_finite(axes: Axes, curves: Sequence[Curve]) -> None:
         axes.plot(
             shown, np.full(len(shown), 0.97 - 0.05 * number), linestyle="none", marker="x",
             markersize=4, color=style.ALARM, transform=axes.get_xaxis_transform(),
-            label=f"NaN or infinite ({len(bad)} of {style.printable(curve.name)[:30]})".replace("$", r"\$"),
+            label=f"NaN or infinite ({len(bad)} of {_plain(curve.name, 30)})",
         )  # fmt: skip

@@ -57,7 +57,7 @@ def scale_of(columns: Mapping[str, Cells]) -> Scale:
     if epoch is not None:
         whole = bool((epoch.values == np.round(epoch.values))[np.isfinite(epoch.values)].all())
         return Scale("epoch", epoch, step, whole and _several_an_epoch(epoch, columns), main)
-    if step is not None and _row_is_epoch(columns) and (np.diff(step.values) == 1).all():
+    if step is not None and _row_is_epoch(columns) and (np.diff(np.unique(step.values)) == 1).all():
         return Scale("epoch", step, None, False, main)
     if step is not None and len(np.unique(step.values)) > 1:
         return Scale("step", None, step, False, main)
@@ -196,7 +196,6 @@ def _filled(values: Floats, rows: Integers, labels: Cells | None) -> Floats:
 def _rows(cells: Cells, main: Cells | None) -> Floats:
     """Counts the points of the main series from 0, and places the others among them."""
     if main is None or len(cells.rows) == len(main.rows):
-        return np.arange(len(cells.rows), dtype=np.float64)
-    return np.searchsorted(main.rows, cells.rows, side="right").astype(np.float64) - (
-        0.0 if not np.isin(cells.rows, main.rows).all() else 1.0
-    )
+        return np.arange(float(len(cells.rows)))
+    before: Floats = np.searchsorted(main.rows, cells.rows, side="right").astype(np.float64)
+    return before - float(np.isin(cells.rows, main.rows).all())

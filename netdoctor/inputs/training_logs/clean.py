@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netdoctor.facts.curves import Curve
 from netdoctor.inputs.training_logs.names import meaning
@@ -21,13 +22,15 @@ def cleaned(columns: Mapping[str, Cells]) -> tuple[dict[str, Cells], list[str]]:
         if nan.any() and (kind in ("epoch", "step") or _is_gap(nan, name, columns)):
             cells = Cells(cells.rows[~nan], cells.values[~nan])
             if kind not in ("epoch", "step", "other"):
-                notes.append(f"{name}: {int(nan.sum())} NaN taken for rows in which it was not measured")
+                notes.append(
+                    f"{name}: {int(nan.sum())} NaN taken for rows in which it was not measured"
+                )
         if len(cells.rows):
             result[name] = cells
     return result, notes
 
 
-def _is_gap(nan: np.ndarray, name: str, columns: Mapping[str, Cells]) -> bool:  # type: ignore[type-arg]
+def _is_gap(nan: NDArray[np.bool_], name: str, columns: Mapping[str, Cells]) -> bool:
     """Whether NaN and numbers take turns, as in rows that belong to another split."""
     if nan.all():
         others = [

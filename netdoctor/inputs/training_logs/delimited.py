@@ -49,7 +49,7 @@ class Layout:
 
 def layout(text: str) -> Layout | None:
     """The layout of a table; None when the text is none."""
-    lines = [line for line in itertools.islice(_lines(text), _LOOKED_AT)]
+    lines = list(itertools.islice(_lines(text), _LOOKED_AT))
     first = next((place for place, line in enumerate(lines) if line.strip(" \t#")), None)
     if first is None or len(lines[first]) > 1_000_000:
         return None
@@ -93,7 +93,9 @@ class _Reader:
     def sheet(self) -> Sheet:
         """All that was read."""
         columns = {
-            name: Cells(np.concatenate([r for r, _ in parts]), np.concatenate([v for _, v in parts]))
+            name: Cells(
+                np.concatenate([r for r, _ in parts]), np.concatenate([v for _, v in parts])
+            )
             for name, parts in self._kept.items()
         }
         words = {
@@ -202,7 +204,7 @@ def _rows(piece: str, separator: str) -> Iterator[list[str]]:
     lines = (line for line in piece.splitlines() if not line.startswith("#"))
     try:
         for row in csv.reader(lines, delimiter=separator, skipinitialspace=True):
-            cells = row if not separator == "|" else _without_borders(row)
+            cells = _without_borders(row) if separator == "|" else row
             yield [cell.strip() for cell in cells]
     except csv.Error:
         return
@@ -225,7 +227,7 @@ def _tried(lines: Sequence[str], first: int, separator: str) -> Layout | None:
     comma = separator in (";", "\t") and has_decimal_comma([c for row in rows[1:] for c in row])
     header, body = rows[0], rows[1:]
     if all(_numeric(cell, comma) for cell in header if cell):
-        header, body, start = [f"column {place + 1}" for place in range(len(header))], rows, first
+        header, body, start = _invented(rows), rows, first
     elif sum(_numeric(cell, comma) for cell in header) > len(header) / 2:
         return None
     else:
@@ -234,6 +236,20 @@ def _tried(lines: Sequence[str], first: int, separator: str) -> Layout | None:
     if not body or not _fits(body, len(header), comma, strict=separator == " "):
         return None
     return Layout(separator, unique(header), start, comma)
+
+
+def _invented(rows: Sequence[list[str]]) -> list[str]:
+    """Names for a table without a header; a first column that counts is taken for the epochs."""
+    names = [f"column {place + 1}" for place in range(len(rows[0]))]
+    counts = [number(row[0]) for row in rows if row[0]]
+    first = counts[0]
+    if (
+        len(names) > 1
+        and first in (0, 1)
+        and counts == [first + place for place in range(len(counts))]
+    ):
+        names[0] = "epoch"
+    return names
 
 
 def _fits(body: Sequence[list[str]], width: int, comma: bool, *, strict: bool) -> bool:

@@ -39,7 +39,9 @@ _STEP = re.compile(
     r"\s*[:#=]?\s*[\"'\[]?\s*(?P<at>\d+)(?:\s*/\s*(?P<all>\d+))?",
     re.IGNORECASE,
 )
-_PROGRESS = re.compile(r"\d+%\|.*?(?P<at>\d+)/(?P<all>\d+)|^\s*(?P<kat>\d+)/(?P<kall>\d+)\s*[-\[━ ]")
+_PROGRESS = re.compile(
+    r"\d+%\|.*?(?P<at>\d+)/(?P<all>\d+)|^\s*(?P<kat>\d+)/(?P<kall>\d+)\s*[-\[━ ]"
+)
 _PLACE = re.compile(r"\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)\s*[\](]")
 _SCOPE = re.compile(
     r"(?<![\w/])(train|training|val|valid|validation|eval|evaluation|dev|test|testing)(?![\w/])",

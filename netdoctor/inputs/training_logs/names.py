@@ -13,7 +13,9 @@ Kind = Literal["loss", "metric", "learning rate", "gradient norm", "epoch", "ste
 # Scores of detectors are measured on held-out data, and their names do not say so.
 _HELD_OUT = re.compile(r"(metrics|bbox|segm|keypoints|coco|pascal_voc|panoptic_seg|sem_seg)/")
 _TRAIN = frozenset({"train", "training", "tr", "trn", "trainer"})
-_VALIDATION = frozenset({"val", "valid", "validation", "vali", "eval", "evaluation", "dev", "holdout"})
+_VALIDATION = frozenset(
+    {"val", "valid", "validation", "vali", "eval", "evaluation", "dev", "holdout"}
+)
 _TEST = frozenset({"test", "testing", "tst"})
 _GLUED = re.compile(r"(train|valid|val|test|eval|dev)(loss|acc|accuracy|err|error|mse|mae|rmse|f1)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z]|[A-Z]+$)")
@@ -113,7 +115,9 @@ def _measured(split: Split, words: list[str], fork: str) -> Meaning:
         return Meaning(split, "gradient norm", measure)
     if _NOT_A_CURVE & set(words) or not words:
         return Meaning(split, "other", measure)
-    if any(stem in _LOSS or stem.endswith("loss") for stem in stems) or {"cross", "entropy"} <= set(words):
+    if any(stem in _LOSS or stem.endswith("loss") for stem in stems) or {"cross", "entropy"} <= set(
+        words
+    ):
         if set(words) <= {"total", "loss", "train", "objective", "lm"} and "loss" in words:
             measure = "loss"
         return Meaning(split, "loss", measure, -1, fork=fork, as_loss=1)
@@ -161,5 +165,5 @@ def _stem(word: str) -> str:
 
 def split_of(word: str) -> Split:
     """The split that a word names: `val`, `Validation`, `train`; empty for others."""
-    words = _words(word)
+    words = [each for each in _words(word) if not each.isdigit()]
     return _split(words)[0] if len(words) == 1 else ""

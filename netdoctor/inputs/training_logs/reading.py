@@ -29,6 +29,8 @@ from netdoctor.inputs.training_logs.source import (
 )
 from netdoctor.inputs.training_logs.tables import tidied
 
+_JUDGED = ("train loss", "validation loss", "train metric", "validation metric")
+
 
 def read(
     path: str | Path, *, train: str | None = None, val: str | None = None,
@@ -49,7 +51,7 @@ def read(
     """
     place = existing(Path(path).expanduser())
     sheets = _of_folder(place, growing) if place.is_dir() else _of_file(place, growing)
-    sheets = [tidied(sheet, place) for sheet in sheets]
+    sheets = [one for sheet in sheets for one in tidied(sheet, place)]
     return _log(str(path), sheets, Wanted(train, val, metric))
 
 
@@ -70,9 +72,15 @@ def read_lists(
 def _log(source: str, sheets: Sequence[Sheet], wanted: Wanted) -> TrainingLog:
     runs = [run for sheet in sheets for run in runs_of(sheet)]
     found = [_run(sheet, wanted) for sheet in runs]
-    kept = tuple(run for run in found if any(curve.role != "other" for curve in run.curves))
+    kept = tuple(run for run in found if any(curve.role in _JUDGED for curve in run.curves))
     if not kept:
         raise _no_curve(source, found)
+    longest = max(len(c.x) for run in kept for c in run.curves if c.role in _JUDGED)
+    if longest < 2:
+        raise NoCurveYetError(
+            f"{source} holds one point, and a curve has two or more.",
+            hint="Try again once more epochs are logged; --watch waits for them.",
+        )
     kept = kept if len(kept) > 1 else (dataclasses.replace(kept[0], name=""),)
     formats = dict.fromkeys(sheet.format for sheet in sheets)
     return TrainingLog(source, ", ".join(formats), kept)
@@ -86,6 +94,10 @@ def _of_file(path: Path, growing: bool) -> list[Sheet]:
     if growing and text[:1] != "[" and "\n" in text and not text.rstrip().endswith("}"):
         text = text[: text.rfind("\n") + 1]
     sheets = sheets_of_text(text, path.name.split(".")[0])
+    if not sheets and text.lstrip()[:1] in ("{", "["):
+        hint = "It may be half written or cut short. Known are a record a line, lists by name, a "
+        hint += "list of records, and trainer_state.json."
+        raise NoCurveYetError(f"{path} is JSON that is broken or holds no series.", hint=hint)
     if not sheets:
         raise NoCurveYetError(f"{path} holds no series of numbers that is known.", hint=ACCEPTED)
     return sheets
@@ -162,7 +174,13 @@ def _curve(each: Series, scale: Scale) -> tuple[Curve, int]:
     points, lost = placed(each.cells, scale)
     said = each.said
     curve = Curve(
-        each.name, each.role, said.measure or each.name, points.x, points.y, said.better, points.steps
+        each.name,
+        each.role,
+        said.measure or each.name,
+        points.x,
+        points.y,
+        said.better,
+        points.steps,
     )
     return curve, lost
 

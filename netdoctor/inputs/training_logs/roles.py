@@ -13,10 +13,16 @@ from netdoctor.facts.curves import CurveRole
 from netdoctor.inputs.training_logs.names import Meaning, Split, meaning
 from netdoctor.inputs.training_logs.sheet import Cells
 
-_BEST_KNOWN = ("accuracy", "f1", "auc", "auroc", "map50_95_b", "map50_95", "map_0_5_0_95", "iou",
-               "miou", "dice", "map", "ap", "top1", "accuracy_1", "accuracy_top1", "r2")  # fmt: skip
-_ADVERSARIES = frozenset({"d", "g", "disc", "gen", "discriminator", "generator", "adv", "critic", "actor",
-                          "policy", "value", "entropy"})  # fmt: skip
+_BEST_KNOWN = (
+    "accuracy", "f1", "auc", "auroc", "map50_95_b", "map50_95", "map_0_5_0_95", "iou", "miou",
+    "dice", "map", "ap", "top1", "accuracy_1", "accuracy_top1", "r2",
+)  # fmt: skip
+_ADVERSARIES = frozenset({
+    "d", "g", "disc", "gen", "discriminator", "generator", "adv", "critic", "actor", "policy",
+    "value", "entropy",
+})  # fmt: skip
+_LOSSES: dict[Split, CurveRole] = {"train": "train loss", "validation": "validation loss"}
+_METRICS: dict[Split, CurveRole] = {"train": "train metric", "validation": "validation metric"}
 _LISTED = 8
 
 
@@ -81,7 +87,9 @@ def _find(series: Iterable[Series], name: str, option: str) -> str:
     listed = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
     raise UsageError(
         f"{option} {name}: there is no such series in the log.",
-        hint=f"Did you mean {' or '.join(near)}?" if near else f"There is {listed}; --list shows all.",
+        hint=f"Did you mean {' or '.join(near)}?"
+        if near
+        else f"There is {listed}; --list shows all.",
     )
 
 
@@ -152,7 +160,11 @@ def _splits(series: list[Series]) -> dict[str, Split]:
         result[each.name] = split
     validated = {s.said.kind for s in series if result[s.name] == "validation"}
     for each in series:
-        if result[each.name] == "test" and each.said.kind not in validated and len(each.cells.rows) > 1:
+        if (
+            result[each.name] == "test"
+            and each.said.kind not in validated
+            and len(each.cells.rows) > 1
+        ):
             result[each.name] = "validation"
     return result
 
@@ -163,9 +175,9 @@ def _role(said: Meaning, split: Split) -> CurveRole:
     if said.kind == "gradient norm":
         return "gradient norm"
     if said.kind == "loss":
-        return {"train": "train loss", "validation": "validation loss"}.get(split, "other")  # type: ignore[return-value]
+        return _LOSSES.get(split, "other")
     if said.kind == "metric":
-        return {"train": "train metric", "validation": "validation metric"}.get(split, "other")  # type: ignore[return-value]
+        return _METRICS.get(split, "other")
     return "other"
 
 
@@ -180,7 +192,9 @@ def _forced(each: Series, wanted: Wanted, given: Mapping[str, str]) -> Series:
             said = dataclasses.replace(each.said, kind="loss", measure=measure, better=better)
             return dataclasses.replace(each, role=role, said=said)
     if wanted.metric is not None and given[wanted.metric] == each.name:
-        role = "train metric" if each.role in ("train metric", "train loss") else "validation metric"
+        role = (
+            "train metric" if each.role in ("train metric", "train loss") else "validation metric"
+        )
         return dataclasses.replace(each, role=role)
     return each
 
@@ -191,8 +205,15 @@ def _ordered(
     chosen: list[Series] = []
     first_loss = _first(known, "train loss", wanted.train, given, None)
     val_loss = _first(known, "validation loss", wanted.val, given, first_loss)
-    if val_loss and first_loss and not wanted.train and val_loss.said.measure != first_loss.said.measure:
-        pair = [s for s in known if s.role == "train loss" and s.said.measure == val_loss.said.measure]
+    if (
+        val_loss
+        and first_loss
+        and not wanted.train
+        and val_loss.said.measure != first_loss.said.measure
+    ):
+        pair = [
+            s for s in known if s.role == "train loss" and s.said.measure == val_loss.said.measure
+        ]
         first_loss = max(pair, key=_points, default=first_loss)
     metric = _first(known, "validation metric", wanted.metric, given, None, _metric_rank(known))
     pair = [s for s in known if s.role == "train metric" and metric
@@ -214,7 +235,9 @@ def _tell_choice(
 ) -> None:
     if each is None or any(option == given for given, _ in _options(wanted)):
         return
-    others = [s.name for s in known if s.role == each.role and s is not each and s.name not in each.name]
+    others = [
+        s.name for s in known if s.role == each.role and s is not each and s.name not in each.name
+    ]
     if others:
         listed = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
         notes.append(f"{each.role}: {each.name}, not {listed}; {option} chooses another")

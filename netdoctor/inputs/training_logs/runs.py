@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -156,7 +157,10 @@ def _parted(
     shifted, joined = labels.values.copy(), 0
     ends: list[int] = [0]
     for number in range(1, len(places) - 1):
-        before, after = slice(places[number - 1], places[number]), slice(places[number], places[number + 1])
+        before, after = (
+            slice(places[number - 1], places[number]),
+            slice(places[number], places[number + 1]),
+        )
         if _goes_on(y[before], y[after]):
             inside = slice(*np.searchsorted(labels.rows, [bounds[number], bounds[number + 1]]))
             last = shifted[np.searchsorted(labels.rows, bounds[number]) - 1]
@@ -166,7 +170,11 @@ def _parted(
             ends.append(bounds[number])
     ends.append(sheet.height)
     columns = {**sheet.columns, key: Cells(labels.rows, shifted)}
-    notes = (*sheet.notes, f"{key} starts anew where training was resumed: counted on") if joined else sheet.notes
+    notes = (
+        (*sheet.notes, f"{key} starts anew where training was resumed: counted on")
+        if joined
+        else sheet.notes
+    )
     parts = []
     for first, end in itertools.pairwise(ends):
         within = {name: cells.within(first, end) for name, cells in columns.items()}
@@ -189,7 +197,7 @@ def _goes_on(before: Floats, after: Floats) -> bool:
     return bool(fall > 0.05 * abs(before[0]) and after[0] - before[-1] <= 0.25 * fall)
 
 
-def _boundary(labels: Cells, rows: Integers, at: int, last: float) -> int:
+def _boundary(labels: Cells, rows: Integers, at: np.integer[Any], last: float) -> int:
     """The first row of a run: where the label fell, at or before its first loss."""
     low, high = np.searchsorted(labels.rows, [rows[at - 1] + 1, rows[at] + 1])
     fallen = np.flatnonzero(labels.values[low:high] < last)

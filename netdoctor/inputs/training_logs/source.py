@@ -12,6 +12,8 @@ from netdoctor.errors import LogError, NoCurveYetError
 from netdoctor.inputs.user_code import is_web_address, near_paths
 
 LARGEST = 2 * 1024**3
+_BOMB = 200 * 1024**2  # from here on, what is packed more than so many times is refused
+_MOST_PACKED = 200
 _PIECE = 4 * 1024**2
 _HEAD = 4096
 _GZIP = b"\x1f\x8b"
@@ -58,7 +60,9 @@ def existing(path: Path) -> Path:
         if stat.S_ISREG(mode):
             path.open("rb").close()
         elif not stat.S_ISDIR(mode):
-            raise LogError(f"{path} is not a regular file.", hint="Give the path of a file on disk.")
+            raise LogError(
+                f"{path} is not a regular file.", hint="Give the path of a file on disk."
+            )
     except FileNotFoundError:
         hint = near_paths(path) or "Check the path; it is relative to the working directory."
         if is_web_address(str(path)):
@@ -132,12 +136,13 @@ def _unpacked(path: Path) -> bytes:
         raise _too_large(path)
     if not packed:
         return path.read_bytes()
-    pieces, size = [], 0
+    pieces: list[bytes] = []
+    size, on_disk = 0, path.stat().st_size
     try:
         with gzip.open(path) as unpacked:
             while piece := unpacked.read(_PIECE):
                 size += len(piece)
-                if size > LARGEST:
+                if size > LARGEST or (size > _BOMB and size > _MOST_PACKED * on_disk):
                     raise _too_large(path)
                 if b"\x00" in piece[:64] and not pieces and _bom(piece) is None:
                     raise _binary(path)
@@ -153,7 +158,7 @@ def _unpacked(path: Path) -> bytes:
 
 def _too_large(path: Path) -> LogError:
     return LogError(
-        f"{path} holds more than {LARGEST // 1024**3} GiB.",
+        f"{path} holds more than {LARGEST // 1024**3} GiB, or unpacks to more than a log would.",
         hint="Keep every n-th line, or the columns that matter.",
     )
 
@@ -168,7 +173,9 @@ def _bom(content: bytes) -> tuple[bytes, str] | None:
 
 def _decoded(path: Path, content: bytes) -> str:
     if not content.strip(b"\xef\xbb\xbf\xff\xfe \t\r\n\x00"):
-        raise NoCurveYetError(f"{path} is empty.", hint="Nothing was logged yet, or its writer was stopped.")
+        raise NoCurveYetError(
+            f"{path} is empty.", hint="Nothing was logged yet, or its writer was stopped."
+        )
     mark = _bom(content)
     if mark is not None:
         text = content[len(mark[0]) :].decode(mark[1], errors="replace")

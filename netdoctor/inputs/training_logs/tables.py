@@ -6,24 +6,42 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from netdoctor.inputs.training_logs.sheet import Cells, Sheet
 
-def tidied(sheet: Sheet, path: Path) -> Sheet:
-    """The sheet with its writer's name, and its columns under names that say what they are."""
+
+def tidied(sheet: Sheet, path: Path) -> list[Sheet]:
+    """The sheet under its writer's name, of a chart one a run, with columns that mean something."""
+    if sheet.format == "MMEngine scalars.json":
+        return [_with_validation_epochs(sheet)]
     if sheet.format == "W&B history":
-        return sheet.replace(columns=_visible(sheet.columns))
+        return [sheet.replace(columns=_visible(sheet.columns))]
     if sheet.format != "table":
-        return sheet
+        return [sheet]
     names = set(sheet.columns)
     if {"Wall time", "Step", "Value"} <= names:
-        return _one_series(sheet, path)
+        return [_one_series(sheet, path)]
     if any(name.endswith(("__MIN", "__MAX")) for name in names):
         return _chart(sheet)
-    columns = sheet.columns
     format = _writer(names)
-    if format == "W&B history":
-        columns = _visible(columns)
-    return sheet.replace(format=format, columns=columns)
+    columns = _visible(sheet.columns) if format == "W&B history" else sheet.columns
+    return [sheet.replace(format=format, columns=columns)]
+
+
+def _with_validation_epochs(sheet: Sheet) -> Sheet:
+    """MMEngine counts its validation rows by epoch, in the column that else counts iterations."""
+    step, epoch, iteration = (sheet.columns.get(name) for name in ("step", "epoch", "iter"))
+    if step is None or epoch is None or iteration is None:
+        return sheet
+    alone = ~np.isin(step.rows, iteration.rows)
+    if not alone.any() or step.values[alone].max() > epoch.values.max():
+        return sheet
+    rows = np.concatenate([epoch.rows, step.rows[alone]])
+    order = np.argsort(rows, kind="stable")
+    labels = np.concatenate([epoch.values, step.values[alone]])
+    columns = {name: cells for name, cells in sheet.columns.items() if name != "step"}
+    return sheet.replace(columns={**columns, "epoch": Cells(rows[order], labels[order])})
 
 
 def _writer(names: set[str]) -> str:
@@ -60,11 +78,16 @@ def _one_series(sheet: Sheet, path: Path) -> Sheet:
     return sheet.replace(format="TensorBoard chart", columns=columns)
 
 
-def _chart(sheet: Sheet) -> Sheet:
+def _chart(sheet: Sheet) -> list[Sheet]:
     """W&B's download of one chart: `run - metric`, and the range of each point beside it."""
-    columns = {}
     names = [name for name in sheet.columns if not name.endswith(("__MIN", "__MAX"))]
-    told = {name.partition(" - ")[0] for name in names if " - " in name}
+    labels = {name: sheet.columns[name] for name in names if " - " not in name}
+    runs: dict[str, dict[str, Cells]] = {}
     for name in names:
-        columns[name.partition(" - ")[2] if len(told) == 1 and " - " in name else name] = sheet.columns[name]
-    return sheet.replace(format="W&B chart", columns=columns)
+        run, dash, metric = name.rpartition(" - ")
+        if dash:
+            runs.setdefault(run, dict(labels))[metric] = sheet.columns[name]
+    return [
+        sheet.replace(format="W&B chart", columns=columns, name=run)
+        for run, columns in runs.items()
+    ]
