@@ -169,7 +169,7 @@ def test_watching_tells_when_the_verdict_changes(tmp_path: Path) -> None:
     lines = csv().splitlines(keepends=True)
     states = [
         "", lines[0], lines[0] + lines[1][:5], "".join(lines[:4]), "".join(lines) + "10,0.1",
-        "", "{broken", "epoch,loss\n" + "".join(f"{e},nan\n" for e in range(1, 9)) + "9,1\n10,nan\n",
+        "", "{broken", "epoch,loss\n" + "".join(f"{e},nan\n" for e in range(9)) + "9,1\n10,nan\n",
     ]  # fmt: skip
     log.path.write_text(states[0])
 

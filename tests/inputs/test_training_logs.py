@@ -75,12 +75,13 @@ TEXTS = {
     "long.csv": "step,tag,value\n" + lines(
         "{e},train_loss,{t}\n{e},val_loss,{v}\n{e},train_acc,{ta}\n{e},val_acc,{va}\n"),
     "phases.csv": "epoch,phase,loss,acc\n" + lines("{e},train,{t},{ta}\n{e},val,{v},{va}\n"),
-    "keras.json": json.dumps({"loss": TRAIN, "val_loss": VAL, "accuracy": TRAIN_ACC, "val_accuracy": VAL_ACC}),
+    "keras.json": json.dumps(
+        {"loss": TRAIN, "val_loss": VAL, "accuracy": TRAIN_ACC, "val_accuracy": VAL_ACC}),
     "nested.json": json.dumps(
         {"train": {"loss": TRAIN, "acc": TRAIN_ACC}, "val": {"loss": VAL, "acc": VAL_ACC}}),
     "wrapped.json": json.dumps(
-        {"config": {"lr": 0.1}, "history": {"train_loss": TRAIN, "val_loss": VAL, "train_acc": TRAIN_ACC,
-                                                "val_acc": VAL_ACC}}),
+        {"config": {"lr": 0.1}, "history": {"train_loss": TRAIN, "val_loss": VAL,
+                                            "train_acc": TRAIN_ACC, "val_acc": VAL_ACC}}),
     "pandas.json": json.dumps({name: {str(e): value for e, value in enumerate(values)}
         for name, values in (("loss", TRAIN), ("val_loss", VAL), ("accuracy", TRAIN_ACC),
                              ("val_accuracy", VAL_ACC))}),
@@ -142,7 +143,7 @@ def test_the_worked_example_in_every_layout(name: str, tmp_path: Path) -> None:
          + lines("{e}         {t:.6f}    {v:.6f}    {va:.6f}  00:03   \n"), (TRAIN, VAL), VAL_ACC),
         (lines("[{e}]\ttrain-rmse:{t:.5f}\tvalidation-rmse:{v:.5f}\n"), (TRAIN, VAL), None),
         (lines("[{n}]\ttraining's l2: {t}\tvalid_1's l2: {v}\n"), (TRAIN, VAL), None),
-        (lines("step {e}00: train loss {t:.4f}, val loss {v:.4f}\niter {e}00: loss 7.0, time 20ms\n"),
+        (lines("step {e}00: train loss {t:.4f}, val loss {v:.4f}\niter {e}00: loss 7, time 20ms\n"),
          (TRAIN, VAL), None),
         (lines("2020-01-01 10:00:00 | INFO | train | epoch {n:03d} | loss {t} | ppl 9.7 | lr 0.1\n"
                "2020-01-01 10:00:00 | INFO | valid | epoch {n:03d} | valid on 'valid' subset | "

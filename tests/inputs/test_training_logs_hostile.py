@@ -58,8 +58,8 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="There is no log") as told:
         read(tmp_path / "metrcs.csv")
     assert "metrics.csv" in told.value.hint
+    (tmp_path / "empty").mkdir()
     with pytest.raises(LogError, match="holds no training log: it is empty"):
-        (tmp_path / "empty").mkdir()
         read(tmp_path / "empty")
     with pytest.raises(LogError, match="cannot be read"):
         read("\0")
@@ -77,7 +77,7 @@ def test_a_gzip_bomb_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(LogError, match="unpacks to more than a log would"):
         read(tmp_path / "a.csv.gz")
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(bytes(20_000_000)))
-    with pytest.raises(LogError, match="not a text file|is empty"):
+    with pytest.raises(LogError, match="unpacks to more"):
         read(tmp_path / "b.csv.gz")
 
 

@@ -6,6 +6,7 @@ import codecs
 import gzip
 import stat
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from netdoctor.errors import LogError, NoCurveYetError
@@ -83,7 +84,7 @@ def head_of(path: Path) -> bytes:
     if start.startswith(_GZIP):
         try:
             with gzip.open(path) as packed:
-                return packed.read(_HEAD)
+                return packed.read1(_HEAD)
         except (OSError, EOFError, zlib.error):
             return b""
     return start
@@ -139,21 +140,28 @@ def _unpacked(path: Path) -> bytes:
     pieces: list[bytes] = []
     size, on_disk = 0, path.stat().st_size
     try:
-        with gzip.open(path) as unpacked:
-            while piece := unpacked.read(_PIECE):
-                size += len(piece)
-                if size > LARGEST or (size > _BOMB and size > _MOST_PACKED * on_disk):
-                    raise _too_large(path)
-                if b"\x00" in piece[:64] and not pieces and _bom(piece) is None:
-                    raise _binary(path)
-                pieces.append(piece)
-    except EOFError:
-        pass  # still being written, or cut short: what there is counts
-    except (OSError, zlib.error) as error:
+        for piece in _gunzipped(path):
+            size += len(piece)
+            if size > LARGEST or (size > _BOMB and size > _MOST_PACKED * on_disk):
+                raise _too_large(path)
+            pieces.append(piece)
+    except zlib.error as error:
         raise LogError(
             f"{path} is a broken gzip file: {error}.", hint="Copy or pack it again."
         ) from None
     return b"".join(pieces)
+
+
+def _gunzipped(path: Path) -> Iterator[bytes]:
+    """What a gzip file holds; of one that is still being written, as far as it goes."""
+    with path.open("rb") as file:
+        unpacker, packed = zlib.decompressobj(31), file.read(_PIECE)
+        while packed:
+            yield unpacker.decompress(packed, _PIECE)
+            packed = unpacker.unconsumed_tail or unpacker.unused_data.lstrip(b"\x00")
+            if unpacker.eof:
+                unpacker = zlib.decompressobj(31)
+            packed = packed or file.read(_PIECE)
 
 
 def _too_large(path: Path) -> LogError:
@@ -186,6 +194,7 @@ def _decoded(path: Path, content: bytes) -> str:
             text = content.decode("utf-8")
         except UnicodeDecodeError:
             text = content.decode("latin-1")
+    text = text.rstrip("\x00")
     _refuse_noise(path, text[:_HEAD])
     text = text.replace("\x00", "") if "\x00" in text else text
     return text.replace("\r\n", "\n") if "\r\n" in text else text
@@ -193,14 +202,14 @@ def _decoded(path: Path, content: bytes) -> str:
 
 def _wide(path: Path, content: bytes) -> str:
     """UTF-16 without a mark: every other byte is zero."""
+    if content.rstrip(b"\x00")[:_HEAD].count(0) == 0:
+        return "utf-8"  # zeros behind the text: preallocated, or its writer crashed
     sample = content[: _HEAD // 2 * 2]
     share = len(sample) / 2 * 0.9
     if sample[1::2].count(0) >= share:
         return "utf-16-le"
     if sample[0::2].count(0) >= share:
         return "utf-16-be"
-    if content.rstrip(b"\x00")[:_HEAD].count(0) == 0:
-        return "utf-8"  # a preallocated or crashed file with zeros behind the text
     raise _binary(path)
 
 
