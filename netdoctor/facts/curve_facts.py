@@ -71,6 +71,7 @@ class Track:
         noise: standard deviation of a point of y around its trend.
         roughness: the same of the last three quarters, by the upper quartile: it also sees a
             curve of which only every third point jumps.
+        middle: level of the last three quarters.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
         best: best value of the trend; `best_index` of y itself.
@@ -92,6 +93,7 @@ class Track:
     trend: Floats
     noise: float
     roughness: float
+    middle: float
     start: float
     end: float
     end_error: float
@@ -173,7 +175,7 @@ class Chance:
         classes: number of classes.
         loss: their cross-entropy, ln C.
         accuracy: 1 / C.
-        known_by: `the log`, `loss and accuracy at the start`, `the loss is flat at ln C`.
+        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`, `a flat loss`.
     """
 
     classes: int

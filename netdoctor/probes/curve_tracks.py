@@ -55,6 +55,7 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
     return Track(
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, roughness=roughness(y[len(y) // 4 :]),
+        middle=level(y[len(y) // 4 :]),
         start=level(y[: max(1, round(0.03 * len(y)))]), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),

@@ -13,6 +13,7 @@ from netdoctor.rules.curve_states import (
     blocked,
     diverged,
     fallen,
+    judged,
     level,
     lost,
     stuck,
@@ -49,7 +50,7 @@ def underfitting(
 
     Source: Goodfellow et al. 2016, chapter 11.3; thresholds: house heuristic.
     """
-    main = facts.main if facts.main is not None else _of_metric(facts)
+    main = judged(facts)
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
@@ -73,10 +74,6 @@ def underfitting(
         "Run `netdoctor overfit` to see whether the network can learn one batch, and `netdoctor "
         "lrfind` whether the rate is too low; then a larger network, or less regularisation.",
     )  # fmt: skip
-
-
-def _of_metric(facts: CurveFacts) -> Track | None:
-    return next(iter(facts.metric.tracks), None) if facts.metric is not None else None
 
 
 def _falling(track: Track) -> bool:
@@ -107,7 +104,7 @@ def plateau(
 
     Source: torch.optim.lr_scheduler.ReduceLROnPlateau; thresholds: house heuristic.
     """
-    main = facts.main if facts.main is not None else _of_metric(facts)
+    main = judged(facts)
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
@@ -162,7 +159,7 @@ def not_learning_at_all(
 
     Source: Zhang et al. 2021 (AutoTrainer); Karpathy 2019; thresholds: house heuristic.
     """
-    main = facts.main
+    main = judged(facts)
     if reason := too_few(facts, main, least=min_points) or lost(facts):
         yield Skip(reason)
         return
@@ -178,8 +175,8 @@ def not_learning_at_all(
         facts.subject,
         f"{main.name} goes from {main.start:.4g} to {main.end:.4g}: {reason}"
         f"{'; the learning rate is 0' if zero else ''}",
-        {"fallen": fallen(main), "threshold": threshold, "start": main.start, "end": main.end,
-         "noise": main.noise, "chance": facts.chance.loss if facts.chance else None},
+        {"fallen": fallen(facts, main), "threshold": threshold, "start": main.start,
+         "end": main.end, "noise": main.noise, "chance": facts.chance.loss if facts.chance else None},
         "Run `netdoctor gradflow` to see whether gradients arrive, `netdoctor overfit` whether "
         "one batch can be learnt, `netdoctor check-loader` for the labels, `netdoctor lrfind` "
         "for the rate.",

@@ -109,17 +109,26 @@ def _by_metric(metric: Pair, facts: CurveFacts) -> Level:
 
 def not_learning(facts: CurveFacts) -> str | None:
     """The reason to say that nothing was learnt; None where something was, or nobody can tell."""
-    main = facts.main
+    main = judged(facts)
     if main is None or len(main.y) < LEAST_POINTS:
         return None
     return stuck(facts, main, NOT_LEARNT)
 
 
+def judged(facts: CurveFacts) -> Track | None:
+    """The loss that tells whether training works; without any, the metric of a known range."""
+    if facts.main is not None or facts.metric is None or not facts.metric.share:
+        return facts.main
+    return facts.metric.train or facts.metric.validation
+
+
 def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
     """The reason to say that the loss never fell by more than that share of its level."""
-    if fallen(main) > threshold or main.start <= 0:
-        return None
     metric = facts.metric
+    if main.role.endswith("metric"):
+        return None if metric is None else _stuck_metric(facts, metric)
+    if fallen(facts, main) > threshold or main.start <= 0:
+        return None
     if metric is not None and metric.share:
         return _stuck_metric(facts, metric)
     if facts.chance is not None:
@@ -133,10 +142,12 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
     return None
 
 
-def fallen(track: Track) -> float:
-    """How far its level came down at its lowest, as a share of its start; noise taken off."""
+def fallen(facts: CurveFacts, track: Track) -> float:
+    """How far it came down at its lowest, as a share of its start or of chance, if that is less."""
     third = max(2, len(track.y) // 3)
     first = float(np.median(track.y[: max(1, third // 2)]))
+    if facts.chance is not None and track.better < 0:
+        first = min(first, facts.chance.loss)
     lowest = min(float(np.median(track.y[-third:])), float(np.median(track.trend[third:])))
     return (first - lowest) / abs(first) if first else 0.0
 

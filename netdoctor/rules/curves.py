@@ -94,7 +94,8 @@ def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: flo
     gained = -track.better * (track.at(best) - track.end)
     span = 1.0 if metric.share else max(track.drop, 1e-12)
     error = track.end_error * 1.5
-    if gained > max(0.01 * span, 2 * error):
+    left = 1 - track.at(best) if metric.share and track.better > 0 else span
+    if gained > max(0.1 * left, 0.005 * span, 2 * error):
         return f"while {track.name} rises from {track.at(best):.3g} to {track.end:.3g}"
     if track.rise > max(fall * span, 3 * error):
         return None
