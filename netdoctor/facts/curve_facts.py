@@ -119,6 +119,11 @@ class Track:
         """How much worse its end is than its best; 0 or more."""
         return max(0.0, -self.better * (self.end - self.best))
 
+    def share(self, size: float) -> float:
+        """That size over all it improved, or a thousandth of its start, if that is more."""
+        whole = max(self.drop, 1e-3 * abs(self.start))
+        return size / whole if whole > 0 else 0.0
+
     @property
     def rise_error(self) -> float:
         """Standard error of `rise`."""

@@ -8,7 +8,7 @@ from netdoctor.facts.curve_facts import Spike
 from netdoctor.probes.curve_smoothing import Floats, noise, running
 
 _SIGMAS = 8.0
-_TAILS = 3.0  # times what two percent of the points exceed: a heavy-tailed noise is no spike
+_TAILS = 4.0  # times the third highest tail of eight: a heavy-tailed noise is no spike
 _SHARE = 0.1  # of the drop, below which nobody would see it
 _STEP_SHARE = 0.25  # the same for single steps
 _EARLY = 0.1  # share of the points in which warm-up may raise the loss
@@ -51,8 +51,8 @@ def _least(off: Floats, sigma: float, drop: float) -> float:
     """How high a spike has to be."""
     if len(off) < _STEPS:
         return max(_SIGMAS * sigma, _SHARE * drop)
-    tails = [float(np.quantile(part, 0.98)) for part in np.array_split(off, 4)]
-    return max(_SIGMAS * sigma, _TAILS * max(tails), _STEP_SHARE * drop)
+    tails = sorted(float(np.quantile(part, 0.98)) for part in np.array_split(off, 8))
+    return max(_SIGMAS * sigma, _TAILS * tails[-3], _STEP_SHARE * drop)
 
 
 def _base(x: Floats, y: Floats) -> Floats:

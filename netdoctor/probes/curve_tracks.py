@@ -56,12 +56,20 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, roughness=roughness(y[len(y) // 4 :]),
         middle=level(y[len(y) // 4 :]),
-        start=level(y[: max(1, round(0.03 * len(y)))]), end=end,
+        start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),
         peak=float(-better * cost[best:].max()), late_change=change, late_error=error,
         flat_from=_flat_from(x, smooth, end, sigma, float(np.ptp(smooth))),
     )  # fmt: skip
+
+
+def _start(y: Floats) -> float:
+    """The level of the first points, without a first one fifty times as high as what follows."""
+    few = max(1, round(0.03 * len(y)))
+    if len(y) > 2 and y[0] > 50 * np.abs(y[1:5]).max():
+        return level(y[1 : few + 1])
+    return level(y[:few])
 
 
 def _late(cost: Floats, sigma: float) -> tuple[float, float]:

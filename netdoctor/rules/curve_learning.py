@@ -176,7 +176,8 @@ def not_learning_at_all(
         f"{main.name} goes from {main.start:.4g} to {main.end:.4g}: {reason}"
         f"{'; the learning rate is 0' if zero else ''}",
         {"fallen": fallen(facts, main), "threshold": threshold, "start": main.start,
-         "end": main.end, "noise": main.noise, "chance": facts.chance.loss if facts.chance else None},
+         "end": main.end, "noise": main.noise,
+         "chance": facts.chance.loss if facts.chance else None},
         "Run `netdoctor gradflow` to see whether gradients arrive, `netdoctor overfit` whether "
         "one batch can be learnt, `netdoctor check-loader` for the labels, `netdoctor lrfind` "
         "for the rate.",
@@ -207,7 +208,7 @@ def still_improving(
         yield Skip(reason)
         return
     assert track is not None
-    share = -track.late_change / track.drop if track.drop > 0 else 0.0
+    share = track.share(-track.late_change)
     if share < threshold or -track.late_change < sure * track.late_error:
         return
     yield Hit(

@@ -23,8 +23,8 @@ def unstable_training(
     *,
     threshold: float = 0.1,
     level_share: float = 0.1,
-    small: float = 0.03,
-    small_level: float = 0.3,
+    small: float = 0.015,
+    small_level: float = 0.25,
     min_points: int = 8,
 ) -> Iterator[Hit | Skip]:
     """The training loss jumps up and down from one epoch to the next.
@@ -50,10 +50,11 @@ def unstable_training(
         yield Skip(reason)
         return
     assert train is not None
-    share = train.roughness / train.drop if train.drop > 0 else 0.0
-    relative = train.roughness / abs(train.middle) if train.y.min() > 0 else 1.0
-    clear = share >= threshold and relative >= level_share
-    if not clear and not (small <= share and relative >= small_level):
+    share = train.share(train.roughness)
+    relative = _relative(train)
+    clear = share >= threshold and (relative is None or relative >= level_share)
+    low = share >= small and relative is not None and relative >= small_level
+    if not clear and not low:
         return
     if not_learning(facts):
         return
@@ -66,6 +67,13 @@ def unstable_training(
         "Lower the learning rate (`netdoctor lrfind` suggests one), clip gradients, or use "
         "larger batches.",
     )  # fmt: skip
+
+
+def _relative(track: Track) -> float | None:
+    """The scatter over the level; None where the level says nothing."""
+    if track.better > 0 or track.y.min() < 0 or track.middle <= 0:
+        return None
+    return track.roughness / track.middle
 
 
 def _moved(facts: CurveFacts) -> str | None:
@@ -161,7 +169,7 @@ def oscillating_validation(
     facts: CurveFacts,
     *,
     threshold: float = 0.15,
-    small: float = 0.05,
+    small: float = 0.04,
     small_level: float = 0.3,
     over_train: float = 3.0,
     least_metric: float = 0.04,
@@ -193,12 +201,12 @@ def oscillating_validation(
         return
     assert pair is not None
     assert validation is not None
-    share = validation.roughness / validation.drop if validation.drop > 0 else 0.0
+    share = validation.share(validation.roughness)
     smooth = pair.train.roughness if pair.train is not None else 0.0
     quiet = pair.share and validation.roughness < least_metric
-    relative = validation.roughness / max(abs(validation.middle), 1e-12)
-    positive = validation.better < 0 and validation.y.min() > 0
-    clear = share >= threshold or (positive and share >= small and relative >= small_level)
+    relative = _relative(validation)
+    low = share >= small and relative is not None and relative >= small_level
+    clear = share >= threshold or low
     if not clear or validation.roughness < over_train * smooth or quiet:
         return
     if not_learning(facts) or _near_floor(validation):
