@@ -79,7 +79,8 @@ class Track:
         peak: worst level of the trend after its best.
         late_change: how much worse the last fifth is than the fifth before it.
         late_error: standard error of that.
-        flat_from: x from which the trend stays within the noise, or 4 % of the drop, of its end.
+        flat_from: first x at which the trend is as good as its end, within the noise or 4 % of
+            its range.
         spikes: of the log's own points.
     """
 
@@ -180,13 +181,16 @@ class Chance:
         classes: number of classes.
         loss: their cross-entropy, ln C.
         accuracy: 1 / C.
-        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`, `a flat loss`.
+        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`, `a flat loss`,
+            `the start of the loss`.
+        sure: whether that proves it; the start of a loss may be near ln C by chance.
     """
 
     classes: int
     loss: float
     accuracy: float
     known_by: str
+    sure: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

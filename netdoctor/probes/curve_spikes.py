@@ -28,8 +28,11 @@ def spikes(x: Floats, y: Floats, drop: float, rises: tuple[float, ...]) -> tuple
     """
     if len(y) < 8 or drop <= 0:
         return ()
-    off = y - _base(x, y)
-    sigma = max(float(np.median(np.abs(off)) / 0.6745), noise(y), 1e-12 * float(np.ptp(y)))
+    off = y - _base(y)
+    some = slice(None, None, max(1, len(y) // _MANY))
+    sigma = max(float(np.median(np.abs(off[some])) / 0.6745), 1e-12 * float(np.ptp(y)))
+    if len(y) <= _MANY:
+        sigma = max(sigma, noise(y))
     high = np.flatnonzero(off > _least(off, sigma, drop))
     high = high[high >= max(2, _EARLY * len(y))]
     if not len(high):
@@ -51,11 +54,12 @@ def _least(off: Floats, sigma: float, drop: float) -> float:
     """How high a spike has to be."""
     if len(off) < _STEPS:
         return max(_SIGMAS * sigma, _SHARE * drop)
-    tails = sorted(float(np.quantile(part, 0.98)) for part in np.array_split(off, 8))
+    parts = np.array_split(off[:: max(1, len(off) // (8 * _MANY))], 8)
+    tails = sorted(float(np.quantile(part, 0.98)) for part in parts)
     return max(_SIGMAS * sigma, _TAILS * tails[-3], _STEP_SHARE * drop)
 
 
-def _base(x: Floats, y: Floats) -> Floats:
+def _base(y: Floats) -> Floats:
     """(n,) the curve without its spikes."""
     if len(y) <= _MANY:
         return running(y, min(101, max(7, len(y) // 20)) | 1)

@@ -60,7 +60,7 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),
         peak=float(-better * cost[best:].max()), late_change=change, late_error=error,
-        flat_from=_flat_from(x, smooth, end, sigma, float(np.ptp(smooth))),
+        flat_from=_flat_from(x, cost, -better * end, sigma),
     )  # fmt: skip
 
 
@@ -81,10 +81,10 @@ def _late(cost: Floats, sigma: float) -> tuple[float, float]:
     return change, 1.25 * sigma * float(np.sqrt(2 / few))
 
 
-def _flat_from(x: Floats, smooth: Floats, end: float, sigma: float, span: float) -> float:
-    away = np.abs(smooth - end) > max(1.5 * sigma, _FLAT * span)
-    outside = np.flatnonzero(away)
-    return float(x[min(int(outside[-1]) + 1, len(x) - 1)] if len(outside) else x[0])
+def _flat_from(x: Floats, cost: Floats, end: float, sigma: float) -> float:
+    """The first x at which the trend is as good as at the end."""
+    room = max(1.5 * sigma, _FLAT * float(np.ptp(cost)))
+    return float(x[int((cost <= end + room).argmax())])
 
 
 def non_finite(curve: Curve) -> NonFinite | None:

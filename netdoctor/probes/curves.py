@@ -99,7 +99,9 @@ def _chance(run: TrainingRun, loss: Pair, metric: Pair | None) -> Chance | None:
     main = loss.train or loss.validation
     if metric is not None and accurate:
         return _by_start(main, metric) or _by_flat_accuracy(main, metric)
-    return None if main is None else _by_flat_loss(main)
+    if main is None:
+        return None
+    return _by_flat_loss(main) or (_by_start_alone(main) if metric is None else None)
 
 
 def _by_start(main: Track | None, accuracy: Pair) -> Chance | None:
@@ -138,8 +140,15 @@ def _by_flat_loss(main: Track) -> Chance | None:
     return None
 
 
-def _of(classes: int, known_by: str) -> Chance:
-    return Chance(classes, math.log(classes), 1 / classes, known_by)
+def _by_start_alone(main: Track) -> Chance | None:
+    for classes in _ROUND:
+        if abs(main.start / math.log(classes) - 1) < 0.08:
+            return _of(classes, "the start of the loss", sure=False)
+    return None
+
+
+def _of(classes: int, known_by: str, *, sure: bool = True) -> Chance:
+    return Chance(classes, math.log(classes), 1 / classes, known_by, sure)
 
 
 def _best(loss: Pair, metric: Pair | None) -> Track | None:

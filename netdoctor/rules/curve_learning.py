@@ -32,18 +32,18 @@ def underfitting(
 ) -> Iterator[Hit | Skip]:
     """Training ends far from a fit, and validation with it.
 
-    Measures: the share of what there was to learn that is left at the end: of a metric between 0
-    and 1, what is missing to 1; else the loss over chance (ln C); else the loss over where it
-    started. The better of training and validation counts. A warning from `threshold` on
-    (`unknown`, where the level of knowing nothing is not known) for a curve that has flattened;
-    from `moving` on also for one that still falls, but far too slowly.
+    Measures: the share of what there was to learn that is left at the end: what an accuracy is
+    missing to 1, else the loss over chance (ln C). The better of training and validation counts.
+    A warning from `threshold` on (`unknown`, where a loss only starts near the logarithm of a
+    round number of classes) for a curve that has flattened; from `moving` on also for one that
+    still falls, but far too slowly.
 
     Why: the network is too small, too strongly regularised, or its learning rate too low. More
     data does not help.
 
-    False alarm: a hard task, mixup or label smoothing leave a high loss by nature. A fine-tuned
-    network starts near its end: without a metric or the number of classes, only whole runs of
-    `min_points` epochs are judged, and a loss that starts below 0.5 is not.
+    False alarm: a hard task, mixup or label smoothing leave a high loss by nature. Without an
+    accuracy and the number of classes a high loss says nothing (skipped), and where the number is
+    only guessed, only whole epochs are judged. Fewer than `min_points` points prove nothing.
 
     Remedy: `netdoctor overfit` tells whether the network can learn one batch; `netdoctor lrfind`
     whether the learning rate is too low. Then a larger network or less regularisation.
@@ -58,8 +58,8 @@ def underfitting(
     if found is None or main is None:
         yield Skip("how well a network that knows nothing would do is not known")
         return
-    if not found.known and (facts.axis != "epoch" or main.start < 0.5):
-        yield Skip("without a metric or the number of classes a fine-tuned network looks alike")
+    if not found.known and facts.axis != "epoch":
+        yield Skip("without an accuracy or the number of classes a fine-tuned network looks alike")
         return
     falling = _falling(main)
     if found.left < (threshold if found.known else unknown) or (falling and found.left < moving):
@@ -89,8 +89,7 @@ def plateau(
 
     Measures: the share of the run for which the training loss has stayed within its noise (or 4 %
     of its fall) of where it ends; a warning from `threshold` on, if more than `left` of what there
-    was to learn is left (see underfitting; half where the loss is only known relative to its
-    start).
+    was to learn is left (see underfitting; half where the number of classes is a guess).
 
     Why: the rest of the run was spent for nothing; a step down of the learning rate often sets it
     going again.
@@ -115,8 +114,8 @@ def plateau(
     if facts.rate is not None and facts.rate.schedule in ("decayed", "cyclic"):
         yield Skip("the learning rate was decayed, which flattens every curve")
         return
-    if not found.known and (facts.axis != "epoch" or main.start < 0.5):
-        yield Skip("without a metric or the number of classes a converged loss looks alike")
+    if not found.known and facts.axis != "epoch":
+        yield Skip("without an accuracy or the number of classes a converged loss looks alike")
         return
     if main.flat_share < threshold or _good(found, left) or _falling(main):
         return
