@@ -71,6 +71,7 @@ class Track:
         noise: standard deviation of a point of y around its trend.
         roughness: the same of the last three quarters, by the upper quartile: it also sees a
             curve of which only every third point jumps.
+        middle: level of the last three quarters.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
         best: best value of the trend; `best_index` of y itself.
@@ -78,7 +79,8 @@ class Track:
         peak: worst level of the trend after its best.
         late_change: how much worse the last fifth is than the fifth before it.
         late_error: standard error of that.
-        flat_from: x from which the trend stays within the noise, or 4 % of the drop, of its end.
+        flat_from: first x at which the trend is as good as its end, within the noise or 4 % of
+            its range.
         spikes: of the log's own points.
     """
 
@@ -92,6 +94,7 @@ class Track:
     trend: Floats
     noise: float
     roughness: float
+    middle: float
     start: float
     end: float
     end_error: float
@@ -116,6 +119,11 @@ class Track:
     def rise(self) -> float:
         """How much worse its end is than its best; 0 or more."""
         return max(0.0, -self.better * (self.end - self.best))
+
+    def share(self, size: float) -> float:
+        """That size over all it improved, or a thousandth of its start, if that is more."""
+        whole = max(self.drop, 1e-3 * abs(self.start))
+        return size / whole if whole > 0 else 0.0
 
     @property
     def rise_error(self) -> float:
@@ -173,13 +181,16 @@ class Chance:
         classes: number of classes.
         loss: their cross-entropy, ln C.
         accuracy: 1 / C.
-        known_by: `the log`, `loss and accuracy at the start`, `the loss is flat at ln C`.
+        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`, `a flat loss`,
+            `the start of the loss`.
+        sure: whether that proves it; the start of a loss may be near ln C by chance.
     """
 
     classes: int
     loss: float
     accuracy: float
     known_by: str
+    sure: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -55,12 +55,21 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
     return Track(
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, roughness=roughness(y[len(y) // 4 :]),
-        start=level(y[: max(1, round(0.03 * len(y)))]), end=end,
+        middle=level(y[len(y) // 4 :]),
+        start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),
         peak=float(-better * cost[best:].max()), late_change=change, late_error=error,
-        flat_from=_flat_from(x, smooth, end, sigma, float(np.ptp(smooth))),
+        flat_from=_flat_from(x, cost, -better * end, sigma),
     )  # fmt: skip
+
+
+def _start(y: Floats) -> float:
+    """The level of the first points, without a first one fifty times as high as what follows."""
+    few = max(1, round(0.03 * len(y)))
+    if len(y) > 2 and y[0] > 50 * np.abs(y[1:5]).max():
+        return level(y[1 : few + 1])
+    return level(y[:few])
 
 
 def _late(cost: Floats, sigma: float) -> tuple[float, float]:
@@ -72,10 +81,10 @@ def _late(cost: Floats, sigma: float) -> tuple[float, float]:
     return change, 1.25 * sigma * float(np.sqrt(2 / few))
 
 
-def _flat_from(x: Floats, smooth: Floats, end: float, sigma: float, span: float) -> float:
-    away = np.abs(smooth - end) > max(1.5 * sigma, _FLAT * span)
-    outside = np.flatnonzero(away)
-    return float(x[min(int(outside[-1]) + 1, len(x) - 1)] if len(outside) else x[0])
+def _flat_from(x: Floats, cost: Floats, end: float, sigma: float) -> float:
+    """The first x at which the trend is as good as at the end."""
+    room = max(1.5 * sigma, _FLAT * float(np.ptp(cost)))
+    return float(x[int((cost <= end + room).argmax())])
 
 
 def non_finite(curve: Curve) -> NonFinite | None:

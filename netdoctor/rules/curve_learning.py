@@ -13,6 +13,7 @@ from netdoctor.rules.curve_states import (
     blocked,
     diverged,
     fallen,
+    judged,
     level,
     lost,
     stuck,
@@ -31,25 +32,25 @@ def underfitting(
 ) -> Iterator[Hit | Skip]:
     """Training ends far from a fit, and validation with it.
 
-    Measures: the share of what there was to learn that is left at the end: of a metric between 0
-    and 1, what is missing to 1; else the loss over chance (ln C); else the loss over where it
-    started. The better of training and validation counts. A warning from `threshold` on
-    (`unknown`, where the level of knowing nothing is not known) for a curve that has flattened;
-    from `moving` on also for one that still falls, but far too slowly.
+    Measures: the share of what there was to learn that is left at the end: what an accuracy is
+    missing to 1, else the loss over chance (ln C). The better of training and validation counts.
+    A warning from `threshold` on (`unknown`, where a loss only starts near the logarithm of a
+    round number of classes) for a curve that has flattened; from `moving` on also for one that
+    still falls, but far too slowly.
 
     Why: the network is too small, too strongly regularised, or its learning rate too low. More
     data does not help.
 
-    False alarm: a hard task, mixup or label smoothing leave a high loss by nature. A fine-tuned
-    network starts near its end: without a metric or the number of classes, only whole runs of
-    `min_points` epochs are judged, and a loss that starts below 0.5 is not.
+    False alarm: a hard task, mixup or label smoothing leave a high loss by nature. Without an
+    accuracy and the number of classes a high loss says nothing (skipped), and where the number is
+    only guessed, only whole epochs are judged. Fewer than `min_points` points prove nothing.
 
     Remedy: `netdoctor overfit` tells whether the network can learn one batch; `netdoctor lrfind`
     whether the learning rate is too low. Then a larger network or less regularisation.
 
     Source: Goodfellow et al. 2016, chapter 11.3; thresholds: house heuristic.
     """
-    main = facts.main if facts.main is not None else _of_metric(facts)
+    main = judged(facts)
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
@@ -57,8 +58,8 @@ def underfitting(
     if found is None or main is None:
         yield Skip("how well a network that knows nothing would do is not known")
         return
-    if not found.known and (facts.axis != "epoch" or main.start < 0.5):
-        yield Skip("without a metric or the number of classes a fine-tuned network looks alike")
+    if not found.known and facts.axis != "epoch":
+        yield Skip("without an accuracy or the number of classes a fine-tuned network looks alike")
         return
     falling = _falling(main)
     if found.left < (threshold if found.known else unknown) or (falling and found.left < moving):
@@ -75,10 +76,6 @@ def underfitting(
     )  # fmt: skip
 
 
-def _of_metric(facts: CurveFacts) -> Track | None:
-    return next(iter(facts.metric.tracks), None) if facts.metric is not None else None
-
-
 def _falling(track: Track) -> bool:
     """Whether it still improves by 3 % of its whole way in a fifth of the run."""
     return -track.late_change > max(0.03 * track.drop, 3 * track.late_error)
@@ -92,8 +89,7 @@ def plateau(
 
     Measures: the share of the run for which the training loss has stayed within its noise (or 4 %
     of its fall) of where it ends; a warning from `threshold` on, if more than `left` of what there
-    was to learn is left (see underfitting; half where the loss is only known relative to its
-    start).
+    was to learn is left (see underfitting; half where the number of classes is a guess).
 
     Why: the rest of the run was spent for nothing; a step down of the learning rate often sets it
     going again.
@@ -107,7 +103,7 @@ def plateau(
 
     Source: torch.optim.lr_scheduler.ReduceLROnPlateau; thresholds: house heuristic.
     """
-    main = facts.main if facts.main is not None else _of_metric(facts)
+    main = judged(facts)
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
@@ -118,8 +114,8 @@ def plateau(
     if facts.rate is not None and facts.rate.schedule in ("decayed", "cyclic"):
         yield Skip("the learning rate was decayed, which flattens every curve")
         return
-    if not found.known and (facts.axis != "epoch" or main.start < 0.5):
-        yield Skip("without a metric or the number of classes a converged loss looks alike")
+    if not found.known and facts.axis != "epoch":
+        yield Skip("without an accuracy or the number of classes a converged loss looks alike")
         return
     if main.flat_share < threshold or _good(found, left) or _falling(main):
         return
@@ -162,7 +158,7 @@ def not_learning_at_all(
 
     Source: Zhang et al. 2021 (AutoTrainer); Karpathy 2019; thresholds: house heuristic.
     """
-    main = facts.main
+    main = judged(facts)
     if reason := too_few(facts, main, least=min_points) or lost(facts):
         yield Skip(reason)
         return
@@ -178,8 +174,9 @@ def not_learning_at_all(
         facts.subject,
         f"{main.name} goes from {main.start:.4g} to {main.end:.4g}: {reason}"
         f"{'; the learning rate is 0' if zero else ''}",
-        {"fallen": fallen(main), "threshold": threshold, "start": main.start, "end": main.end,
-         "noise": main.noise, "chance": facts.chance.loss if facts.chance else None},
+        {"fallen": fallen(facts, main), "threshold": threshold, "start": main.start,
+         "end": main.end, "noise": main.noise,
+         "chance": facts.chance.loss if facts.chance else None},
         "Run `netdoctor gradflow` to see whether gradients arrive, `netdoctor overfit` whether "
         "one batch can be learnt, `netdoctor check-loader` for the labels, `netdoctor lrfind` "
         "for the rate.",
@@ -210,7 +207,7 @@ def still_improving(
         yield Skip(reason)
         return
     assert track is not None
-    share = -track.late_change / track.drop if track.drop > 0 else 0.0
+    share = track.share(-track.late_change)
     if share < threshold or -track.late_change < sure * track.late_error:
         return
     yield Hit(

@@ -19,13 +19,20 @@ from netdoctor.rules.curve_states import (
 
 @rule("CRV003", "unstable-training", Severity.WARNING)
 def unstable_training(
-    facts: CurveFacts, *, threshold: float = 0.1, level_share: float = 0.1, min_points: int = 8
+    facts: CurveFacts,
+    *,
+    threshold: float = 0.1,
+    level_share: float = 0.1,
+    small: float = 0.015,
+    small_level: float = 0.25,
+    min_points: int = 8,
 ) -> Iterator[Hit | Skip]:
     """The training loss jumps up and down from one epoch to the next.
 
     Measures: the scatter of the training loss around its own trend after the first quarter,
     between epochs or sixtieths of the steps, as a share of how far it fell in all. A warning from
-    `threshold` on, if it is also `level_share` of the loss's level.
+    `threshold` on, if it is also `level_share` of the loss's level; or from `small` on, if it is
+    `small_level` of the level: of a loss that is nearly 0 most of the time.
 
     Why: the steps overshoot. The weights that training ends with are a matter of luck.
 
@@ -43,10 +50,13 @@ def unstable_training(
         yield Skip(reason)
         return
     assert train is not None
-    share = train.roughness / train.drop if train.drop > 0 else 0.0
-    if share < threshold or not_learning(facts):
+    share = train.share(train.roughness)
+    relative = _relative(train)
+    clear = share >= threshold and (relative is None or relative >= level_share)
+    low = share >= small and relative is not None and relative >= small_level
+    if not clear and not low:
         return
-    if train.y.min() > 0 and train.roughness < level_share * train.end:
+    if not_learning(facts):
         return
     yield Hit(
         facts.subject,
@@ -57,6 +67,13 @@ def unstable_training(
         "Lower the learning rate (`netdoctor lrfind` suggests one), clip gradients, or use "
         "larger batches.",
     )  # fmt: skip
+
+
+def _relative(track: Track) -> float | None:
+    """The scatter over the level; None where the level says nothing."""
+    if track.better > 0 or track.y.min() < 0 or track.middle <= 0:
+        return None
+    return track.roughness / track.middle
 
 
 def _moved(facts: CurveFacts) -> str | None:
@@ -152,6 +169,8 @@ def oscillating_validation(
     facts: CurveFacts,
     *,
     threshold: float = 0.15,
+    small: float = 0.04,
+    small_level: float = 0.3,
     over_train: float = 3.0,
     least_metric: float = 0.04,
     min_points: int = 10,
@@ -160,8 +179,9 @@ def oscillating_validation(
 
     Measures: the scatter of the validation loss (of the metric, where no loss is logged) around
     its own trend after the first quarter, as a share of how far it improved in all. A warning
-    from `threshold` on, if it is `over_train` times the training curve's scatter; of a metric
-    that is a share, `least_metric` at least.
+    from `threshold` on, or from `small` on if it is `small_level` of the loss's level; if it is
+    `over_train` times the training curve's scatter; of a metric that is a share, `least_metric`
+    at least.
 
     Why: which checkpoint is kept is a matter of luck, and one evaluation says little.
 
@@ -181,10 +201,13 @@ def oscillating_validation(
         return
     assert pair is not None
     assert validation is not None
-    share = validation.roughness / validation.drop if validation.drop > 0 else 0.0
+    share = validation.share(validation.roughness)
     smooth = pair.train.roughness if pair.train is not None else 0.0
-    small = pair.share and validation.roughness < least_metric
-    if share < threshold or validation.roughness < over_train * smooth or small:
+    quiet = pair.share and validation.roughness < least_metric
+    relative = _relative(validation)
+    low = share >= small and relative is not None and relative >= small_level
+    clear = share >= threshold or low
+    if not clear or validation.roughness < over_train * smooth or quiet:
         return
     if not_learning(facts) or _near_floor(validation):
         return

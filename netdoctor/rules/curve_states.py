@@ -74,7 +74,7 @@ class Level:
     Attributes:
         left: share that is left at the best of training and validation, 1 for nothing learnt.
         by: what it is read off.
-        known: whether it is compared with a known level of knowing nothing.
+        known: whether what it is compared with is known, not guessed.
     """
 
     left: float
@@ -83,43 +83,43 @@ class Level:
 
 
 def level(facts: CurveFacts) -> Level | None:
-    """By the metric where it is a share, by chance where it is known, else by the start."""
+    """By the accuracy where there is one, else by chance; None where neither is known.
+
+    No other metric and no loss tells how good is good: a mean precision of a half is.
+    """
     metric, chance = facts.metric, facts.chance
-    if metric is not None and metric.share:
-        return _by_metric(metric, facts)
-    if chance is not None and facts.loss.tracks:
-        ends = [track.end for track in facts.loss.tracks]
-        return Level(min(ends) / chance.loss, f"ln {chance.classes} = {chance.loss:.3g}", True)
-    if facts.main is None or facts.main.y.min() < 0 or facts.main.start <= 0:
+    if metric is not None and metric.share and "acc" in metric.measure.lower():
+        nothing = 0.0 if chance is None else chance.accuracy
+        best = max(track.best for track in metric.tracks)
+        return Level((1 - best) / (1 - nothing), metric.measure, True)
+    if chance is None or not facts.loss.tracks:
         return None
-    left = min(track.end / track.start for track in facts.loss.tracks)
-    return Level(left, "where it started", False)
-
-
-def _by_metric(metric: Pair, facts: CurveFacts) -> Level:
-    nothing = 0.0
-    accuracy = "acc" in metric.measure.lower()
-    if accuracy and facts.chance is not None:
-        nothing = facts.chance.accuracy
-    best = max(track.better * track.best for track in metric.tracks)
-    if metric.tracks[0].better < 0:
-        return Level(-best, metric.measure, True)
-    return Level((1 - best) / (1 - nothing), metric.measure, True)
+    left = min(track.end for track in facts.loss.tracks) / chance.loss
+    return Level(left, f"ln {chance.classes} = {chance.loss:.3g}", chance.sure)
 
 
 def not_learning(facts: CurveFacts) -> str | None:
     """The reason to say that nothing was learnt; None where something was, or nobody can tell."""
-    main = facts.main
+    main = judged(facts)
     if main is None or len(main.y) < LEAST_POINTS:
         return None
     return stuck(facts, main, NOT_LEARNT)
 
 
+def judged(facts: CurveFacts) -> Track | None:
+    """The loss that tells whether training works; without any, the metric of a known range."""
+    if facts.main is not None or facts.metric is None or not facts.metric.share:
+        return facts.main
+    return facts.metric.train or facts.metric.validation
+
+
 def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
     """The reason to say that the loss never fell by more than that share of its level."""
-    if fallen(main) > threshold or main.start <= 0:
-        return None
     metric = facts.metric
+    if main.role.endswith("metric"):
+        return None if metric is None else _stuck_metric(facts, metric)
+    if fallen(facts, main) > threshold or main.start <= 0:
+        return None
     if metric is not None and metric.share:
         return _stuck_metric(facts, metric)
     if facts.chance is not None:
@@ -133,10 +133,12 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
     return None
 
 
-def fallen(track: Track) -> float:
-    """How far its level came down at its lowest, as a share of its start; noise taken off."""
+def fallen(facts: CurveFacts, track: Track) -> float:
+    """How far it came down at its lowest, as a share of its start or of chance, if that is less."""
     third = max(2, len(track.y) // 3)
     first = float(np.median(track.y[: max(1, third // 2)]))
+    if facts.chance is not None and track.better < 0:
+        first = min(first, facts.chance.loss)
     lowest = min(float(np.median(track.y[-third:])), float(np.median(track.trend[third:])))
     return (first - lowest) / abs(first) if first else 0.0
 

@@ -55,7 +55,7 @@ def overfitting(
     if pair is facts.metric:
         yield from _metric_alone(facts, pair, validation, threshold, metric_fall, sure)
         return
-    share = validation.rise / validation.drop if validation.drop > 0 else np.inf
+    share = validation.share(validation.rise)
     certain = validation.rise > sure * validation.rise_error
     relative = validation.rise >= of_best * abs(validation.best)
     if share < threshold or not certain or not relative or not _kept_rising(pair, validation):
@@ -94,7 +94,8 @@ def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: flo
     gained = -track.better * (track.at(best) - track.end)
     span = 1.0 if metric.share else max(track.drop, 1e-12)
     error = track.end_error * 1.5
-    if gained > max(0.01 * span, 2 * error):
+    left = 1 - track.at(best) if metric.share and track.better > 0 else span
+    if gained > max(0.1 * left, 0.005 * span, 2 * error):
         return f"while {track.name} rises from {track.at(best):.3g} to {track.end:.3g}"
     if track.rise > max(fall * span, 3 * error):
         return None
@@ -137,7 +138,7 @@ def _metric_alone(
     facts: CurveFacts, pair: Pair, track: Track, threshold: float, fall: float, sure: float
 ) -> Iterator[Hit]:
     least = fall if pair.share else max(threshold, 0.1) * track.drop
-    share = track.rise / track.drop if track.drop > 0 else 0.0
+    share = track.share(track.rise)
     if track.rise < max(least, sure * track.rise_error) or share < threshold:
         return
     if not _kept_rising(pair, track):
@@ -208,7 +209,7 @@ def generalisation_gap(
         if gap >= threshold:
             yield _apart(facts, pair, gap, threshold, error, f"{gap:.3g} apart")
         return
-    share = gap / pair.train.drop if pair.train.drop > 0 else 0.0
+    share = pair.train.share(gap)
     low = pair.train.end <= 0 or pair.validation.end >= ratio * pair.train.end
     if share >= loss_share and low:
         yield _apart(facts, pair, share, loss_share, error, f"{gap:.3g} apart")

@@ -20,6 +20,7 @@ def track(role: CurveRole, y: np.ndarray = FALL, **changes: object) -> Track:
     made = Track(
         name=role.replace(" ", "_"), role=role, measure="accuracy" if better > 0 else "loss",
         better=better, points=len(y), x=EPOCHS[: len(y)], y=y, trend=y, noise=0.0, roughness=0.0,
+        middle=1.0,
         start=float(y[0]), end=float(y[-1]), end_error=0.0, best=float((better * y).max() * better),
         best_index=int((better * y).argmax()), peak=float(y.max()), late_change=0.0,
         late_error=0.0, flat_from=10.0,
