@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_a_spike_survives_thinning() -> None:
     assert kept.min() == -50
     np.testing.assert_array_equal(kept, y[x.astype(int)])
     edges = np.linspace(0, len(y), 1001).astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = kept[(x >= low) & (x < high)]
         assert (inside.min(), inside.max()) == (y[low:high].min(), y[low:high].max())
 

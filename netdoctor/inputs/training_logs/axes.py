@@ -188,7 +188,7 @@ def _filled(values: Floats, rows: Integers, labels: Cells | None) -> Floats:
     if not len(at):
         return values
     before = np.clip(np.searchsorted(at, rows[gaps], side="right") - 1, 0, len(at) - 1)
-    filled = values.copy()
+    filled: Floats = values.copy()
     filled[gaps] = told[before]
     return filled
 

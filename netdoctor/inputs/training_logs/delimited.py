@@ -50,7 +50,7 @@ class Layout:
 def layout(text: str) -> Layout | None:
     """The layout of a table; None when the text is none."""
     lines = list(itertools.islice(_lines(text), _LOOKED_AT))
-    first = next((place for place, line in enumerate(lines) if line.strip(" \t#")), None)
+    first = next((place for place, line in enumerate(lines) if line.strip(" \t#|:+=-")), None)
     if first is None or len(lines[first]) > 1_000_000:
         return None
     for separator in (*_SEPARATORS, " "):
@@ -132,6 +132,8 @@ class _Reader:
             return
         columns = itertools.zip_longest(*rows, fillvalue="")
         for name, texts in zip(self._header, columns, strict=False):
+            if meaning(name).kind in ("epoch", "step"):
+                texts = tuple(text.partition("/")[0] for text in texts)
             values, present = numbers(texts, decimal_comma=self._shape.decimal_comma)
             if present.any():
                 self._keep(name, values, present)
@@ -228,7 +230,7 @@ def _tried(lines: Sequence[str], first: int, separator: str) -> Layout | None:
     header, body = rows[0], rows[1:]
     if all(_numeric(cell, comma) for cell in header if cell):
         header, body, start = _invented(rows), rows, first
-    elif sum(_numeric(cell, comma) for cell in header) > len(header) / 2:
+    elif sum(_numeric(cell, comma) for cell in header) > (len(header) / 2) * (separator != " "):
         return None
     else:
         start = first + 1

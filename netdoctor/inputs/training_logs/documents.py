@@ -128,10 +128,25 @@ def _of_series(document: Mapping[str, Any]) -> list[Sheet]:
                      if name.startswith(f"{run}/")}, run)
             for run in sorted(split)
         ]  # fmt: skip
-    for inner in document.values():
-        if _is_records(inner):
-            return [_of_records(inner, "JSON records")]
-    return []
+    tables = {str(key): inner for key, inner in document.items() if _is_records(inner)}
+    if len(tables) > 1 and all(map(split_of, tables)):
+        return [_side_by_side(tables)]
+    return [_of_records(inner, "JSON records") for inner in list(tables.values())[:1]]
+
+
+def _side_by_side(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Sheet:
+    """One row of the records that stand at the same place in the list of each split."""
+    builder = Builder()
+    for place in range(max(map(len, tables.values()))):
+        row: dict[str, Any] = {}
+        for split, table in tables.items():
+            record = table[place] if place < len(table) else {}
+            row |= {
+                key if meaning(key).kind in ("epoch", "step") else f"{split}/{key}": value
+                for key, value in record.items()
+            }
+        builder.add(row)
+    return builder.sheet("JSON records")
 
 
 def _lists(

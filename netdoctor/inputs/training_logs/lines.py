@@ -11,6 +11,7 @@ from netdoctor.inputs.training_logs.numbers import number, unwrapped
 from netdoctor.inputs.training_logs.sheet import Builder, Sheet
 
 _LONGEST = 20_000
+_SEVERAL = 3
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08+")
 _STAMP = re.compile(
     r"^\s*[\[(]?\d{2,4}[-/]\d\d(?:[-/]\d\d(?:\d\d)?)?[T ,]+\d\d:\d\d:\d\d(?:[.,]\d+)?Z?[\])]?"
@@ -192,11 +193,12 @@ def _thinned(found: Sequence[_Line]) -> list[_Line]:
     """Of the bars that redraw themselves, and of held-out batches, the last of each epoch."""
     epochs = {line.epoch for line in found}
     bars = sum(line.progress for line in found)
-    thin = len(epochs - {None}) >= 3 or bars == 0
+    thin = len(epochs - {None}) >= _SEVERAL or bars == 0
     last: dict[tuple[float | None, frozenset[str]], int] = {}
     for place, line in enumerate(found):
         for name in line.values:
             last[line.epoch, frozenset({name})] = place
+    finished = sum(line.progress and line.at == line.whole for line in found) >= _SEVERAL
     kept = []
     for place, line in enumerate(found):
         if line.held_out or (line.progress and thin):
@@ -206,8 +208,9 @@ def _thinned(found: Sequence[_Line]) -> list[_Line]:
             }  # fmt: skip
             if values:
                 kept.append(dataclasses.replace(line, values=values, at=None, whole=None))
-        elif line.progress and line.epoch is None and line.at == line.whole:
-            kept.append(dataclasses.replace(line, at=None))
+        elif finished and line.progress and line.epoch is None:
+            if line.at == line.whole:
+                kept.append(dataclasses.replace(line, at=None))
         else:
             kept.append(line)
     return kept

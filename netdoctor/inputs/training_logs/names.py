@@ -48,7 +48,8 @@ _AS_LOSS = (
     "rmsle", "deviance", "huber",
 )  # fmt: skip
 _SAME = {"acc": "accuracy", "prec": "precision", "rec": "recall", "err": "error",
-         "perplexity": "ppl", "losses": "loss", "lossx": "loss"}  # fmt: skip
+         "perplexity": "ppl", "losses": "loss", "accs": "accuracy",
+         "accuracies": "accuracy", "errors": "error"}  # fmt: skip
 _EPOCH = frozenset({"epoch", "epochs", "ep", "current epoch", "trainer epoch", "epoch num",
                     "epoch number", "epoch idx", "epoch index", "train epoch"})  # fmt: skip
 _STEP = (

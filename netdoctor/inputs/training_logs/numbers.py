@@ -13,6 +13,7 @@ Integers = NDArray[np.int64]
 
 MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "--", "<na>", "#n/a", "."})
 _WRAPPED = re.compile(r"(?:tensor|(?:np|numpy)\.float\d+)\(\s*([^,()]+)[^()]*\)")
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 _COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 
 
@@ -32,6 +33,8 @@ def number(text: str, *, decimal_comma: bool = False) -> float | None:
         return None
     if decimal_comma and _COMMA.fullmatch(plain):
         plain = plain.replace(",", ".")
+    elif "," in plain and _THOUSANDS.fullmatch(plain):
+        plain = plain.replace(",", "")
     try:
         return float(plain)
     except ValueError:

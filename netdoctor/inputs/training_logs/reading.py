@@ -29,6 +29,7 @@ from netdoctor.inputs.training_logs.source import (
 )
 from netdoctor.inputs.training_logs.tables import tidied
 
+_BOXES = str.maketrans("│┃─━═┼╇┡┢┏┓└┘┌┐├┤┬┴┩┪┗┛┳┻╋┣┫", "||" + "-" * 26)
 _JUDGED = ("train loss", "validation loss", "train metric", "validation metric")
 
 
@@ -110,6 +111,7 @@ def sheets_of_text(text: str, name: str) -> list[Sheet]:
         text: of the whole file.
         name: of the file, for a series that has none.
     """
+    text = text.translate(_BOXES) if any(each in text[:4000] for each in "│┃") else text
     start = text[:200].lstrip()
     if start[:1] in ("{", "["):
         lines = sheet_of_lines(text) if start[0] == "{" and "}\n" in text else None
@@ -155,7 +157,7 @@ def _run(sheet: Sheet, wanted: Wanted) -> TrainingRun:
     curves, overwritten = [], 0
     for each in series:
         curve, lost = _curve(each, scale)
-        overwritten = max(overwritten, lost)
+        overwritten = max(overwritten, lost if each.said.kind == "loss" else 0)
         if len(curve.x):
             curves.append(curve)
     if overwritten:
