@@ -156,5 +156,6 @@ def _notes(log: TrainingLog, diagnosed: tuple[DiagnosedRun, ...]) -> list[str]:
         best = each.best_epoch
         if best is not None:
             stem = f"{each.run.name}: " if each.run.name else ""
-            notes.append(f"{stem}best {each.run.axis}: {best:g}, by {each.facts.best_by}")
+            at = best if isinstance(best, int) else f"{best:.6g}"
+            notes.append(f"{stem}best {each.run.axis}: {at}, by {each.facts.best_by}")
     return notes

@@ -72,7 +72,7 @@ def series(runs: tuple[TrainingRun, ...], *, shown: int | None = 12) -> Table:
         Column("points", "points", "integer", priority=2),
         Column("first", "first", "number", priority=3),
         Column("best", "best", "number", priority=1),
-        Column("best_at", "at", "number", priority=2),
+        Column("best_at", "at", "integer", priority=2),
         Column("last", "last", "number"),
         Column("trend", "trend", priority=4),
     ]

@@ -27,6 +27,7 @@ _WORRY = "#b7791f"
 _MOST_POINTS = 3000
 _FEW_POINTS = 40
 _LOG_RATIO = 30.0
+_MOST_STEPS = 10
 
 
 def thinned(x: Floats, y: Floats, most: int = _MOST_POINTS) -> tuple[Floats, Floats]:
@@ -100,7 +101,10 @@ def _span(each: DiagnosedRun) -> tuple[float, float]:
 def _panel(axes: Axes, each: DiagnosedRun, panel: str) -> None:
     curves = _curves(each, panel)
     finite = [_finite(curve) for curve in curves]
-    _scale(axes, [y for _, y in finite])
+    if panel == "learning rate":
+        _scale_rate(axes, finite[0][1])
+    else:
+        _scale(axes, [y for _, y in finite])
     for curve, (x, y) in zip(curves, finite, strict=True):
         colour = _RATE if panel == "learning rate" else (
             _HELD_OUT if curve.role.startswith("validation") else _TRAIN
@@ -175,6 +179,20 @@ def _scale(axes: Axes, values: Sequence[Floats]) -> None:
     axes.set_ylim(low - room, high + room)
 
 
+def _scale_rate(axes: Axes, rate: Floats) -> None:
+    """From 0; a log axis for a rate that goes down in steps."""
+    positive = rate[rate > 0]
+    if not len(positive):
+        axes.set_ylim(0, 1)
+        return
+    high = float(positive.max())
+    if len(np.unique(positive)) <= _MOST_STEPS and high > _LOG_RATIO * positive.min():
+        axes.set_yscale("log")
+        axes.set_ylim(float(positive.min()) / 2, high * 2)
+        return
+    axes.set_ylim(0, 1.15 * high)
+
+
 def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
     low, high = axes.get_ylim()
     if axes.get_yscale() == "linear":
@@ -202,9 +220,7 @@ def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
         for v in MaxNLocator(10, integer=whole).tick_values(left, right)
         if left <= v <= right
     ]
-    style.x_labels(
-        axes, ticks, [f"{v:,.6g}".replace(",", " ") for v in ticks] if last else [""] * len(ticks)
-    )
+    style.x_labels(axes, ticks, [_count(v) for v in ticks] if last else [""] * len(ticks))
     axes.tick_params(axis="y", labelsize=7.5, labelcolor=style.FAINT, color=style.FAINT)
     axes.grid(axis="y", color=style.RULE, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -227,7 +243,7 @@ def _say_states(axes: Axes, each: DiagnosedRun, panel: str) -> None:
     facts = each.facts
     right = _span(each)[1]
     if each.best_epoch is not None and facts.best_x is not None:
-        text = f"best {each.run.axis} {each.best_epoch:g}"
+        text = f"best {each.run.axis} {_count(each.best_epoch)}"
         axes.axvline(facts.best_x, color=_BEST, linewidth=1.2, linestyle="--", label=text)
         if "CRV001" in codes:
             axes.axvspan(
@@ -251,6 +267,11 @@ def _say_states(axes: Axes, each: DiagnosedRun, panel: str) -> None:
             facts.chance.loss, color=style.FAINT, linewidth=1, linestyle=":",
             label=f"chance, ln {facts.chance.classes}",
         )  # fmt: skip
+
+
+def _count(value: float) -> str:
+    """An epoch or step in full: `1 648 500`, `2.5`."""
+    return f"{value:,.0f}".replace(",", " ") if float(value).is_integer() else f"{value:.6g}"
 
 
 def _mark_spikes(axes: Axes, tracks: Sequence[Track]) -> None:

@@ -235,6 +235,14 @@ def test_nan_for_rows_of_the_other_split_is_missing(tmp_path: Path) -> None:
     np.testing.assert_allclose(first(run, "validation loss").y, VAL)
 
 
+def test_a_training_loss_that_is_nan_again_and_again_stays_so(tmp_path: Path) -> None:
+    text = "epoch,loss,val_loss\n" + "".join(
+        f"{e},{'nan' if e % 2 else 1 / (e + 1)},1\n" for e in range(10)
+    )
+    (tmp_path / "log.csv").write_text(text)
+    assert np.isnan(first(only_run(tmp_path / "log.csv"), "train loss").y).sum() == 5
+
+
 def test_a_loss_that_becomes_nan_stays_so(tmp_path: Path) -> None:
     text = "epoch,loss\n" + "".join(f"{e},{'nan' if e > 3 else 1 / (e + 1)}\n" for e in range(10))
     (tmp_path / "log.csv").write_text(text)

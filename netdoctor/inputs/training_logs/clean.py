@@ -39,7 +39,21 @@ def _is_gap(nan: NDArray[np.bool_], name: str, columns: Mapping[str, Cells]) -> 
         ]  # fmt: skip
         return bool(others) and meaning(name).split in ("validation", "test")
     returns = int((nan[:-1] & ~nan[1:]).sum())
-    return returns >= 2 and bool(nan.mean() >= 0.4)
+    if returns < 2 or nan.mean() < 0.4:
+        return False
+    return meaning(name).split in ("validation", "test") or _takes_turns(nan, name, columns)
+
+
+def _takes_turns(nan: NDArray[np.bool_], name: str, columns: Mapping[str, Cells]) -> bool:
+    """Whether another loss or metric stands in the rows without a number, and only there."""
+    rows = columns[name].rows
+    for other, cells in columns.items():
+        if other == name or meaning(other).kind not in ("loss", "metric"):
+            continue
+        filled = np.isin(rows, cells.rows[np.isfinite(cells.values)])
+        if filled[nan].mean() > 0.8 and filled[~nan].mean() < 0.2:
+            return True
+    return False
 
 
 def in_percent(curves: Sequence[Curve]) -> tuple[list[Curve], list[str]]:
