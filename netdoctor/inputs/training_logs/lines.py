@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from netdoctor.inputs.training_logs.names import Meaning, Split, meaning, split_of
 from netdoctor.inputs.training_logs.numbers import number, unwrapped
@@ -107,7 +108,8 @@ def _read(raw: str, context: _Context) -> _Line | None:
     if epoch is not None:
         context.scope = "" if epoch != context.epoch else context.scope
         context.epoch = epoch
-    progress = _PROGRESS.search(line)
+    bar = "%|" in line or "/" in line[:12]
+    progress = _PROGRESS.search(line) if bar else None
     step = _STEP.search(line) or _PLACE.search(line)
     if progress is not None:
         at = int(progress["at"] or progress["kat"])
@@ -118,15 +120,15 @@ def _read(raw: str, context: _Context) -> _Line | None:
     if not values:
         _note_scope(line, context)
         return None
-    final = {"train_runtime", "train_loss"} <= set(re.findall(r"\w+", line))
-    if final:
+    if "train_runtime" in line and "train_loss" in line:
         return None
     return _Line(values, context.epoch, at, whole, progress is not None, held_out)
 
 
 def _epoch(line: str) -> tuple[float | None, int | None, int | None]:
-    for pattern in _EPOCHS:
-        match = pattern.search(line)
+    for number_of, pattern in enumerate(_EPOCHS):
+        # The first looks for a word that most lines without an epoch do not have.
+        match = pattern.search(line) if number_of or "epoch" in line.lower() else None
         if match is not None:
             groups = match.groupdict()
             at, whole = groups.get("at"), groups.get("all")
@@ -173,6 +175,7 @@ def _matters(said: Meaning, *, explicit: bool) -> bool:
     return said.kind == "metric" and (explicit or said.better != 0)
 
 
+@lru_cache(maxsize=1024)
 def _name(text: str) -> str:
     """The words of a name, without what only happens to stand before it."""
     words = text.split()
