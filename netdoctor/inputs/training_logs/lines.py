@@ -28,13 +28,15 @@ _PAIR = re.compile(
     r"(?P<of>/\d+(?![\d.]))?(?P<percent>\s?%)?(?: *\((?P<average>[-+]?[\d.]+(?:e[-+]?\d+)?)\))?",
     re.IGNORECASE,
 )
-_EPOCHS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in (
-    r"\bepoch\b[\"']?\s*(?:\((?:train|val|test)\))?\s*[:#=]?\s*[\"'\[]?\s*(?P<epoch>\d+(?:\.\d+)?)"
-    r"(?:\s*/\s*\d+)?\]?(?:\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+))?",
-    r"^\W*ep\b\W*(?P<epoch>\d+)",
-    r"\btrain:\s*(?P<epoch>\d+)\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)",
-    r"^\s*\[\s*(?P<epoch>\d+)\s*,\s*(?P<at>\d+)\s*\]",
-    r"^\s*\[(?P<epoch>\d+)\](?!\[)",
+# Each with a text without which it need not be tried.
+_EPOCHS = tuple((mark, re.compile(pattern, re.IGNORECASE)) for mark, pattern in (
+    ("epoch",
+     r"\bepoch\b[\"']?\s*(?:\((?:train|val|test)\))?\s*[:#=]?\s*[\"'\[]?\s*"
+     r"(?P<epoch>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?\]?(?:\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+))?"),
+    ("ep", r"^\W*ep\b\W*(?P<epoch>\d+)"),
+    ("train:", r"\btrain:\s*(?P<epoch>\d+)\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)"),
+    ("[", r"^\s*\[\s*(?P<epoch>\d+)\s*,\s*(?P<at>\d+)\s*\]"),
+    ("[", r"^\s*\[(?P<epoch>\d+)\](?!\[)"),
 ))  # fmt: skip
 _STEP = re.compile(
     r"\b(?:global_?step|steps?|iter|iters|iterations?|updates?|num_updates|batch|it)\b[\"']?"
@@ -110,7 +112,7 @@ def _read(raw: str, context: _Context) -> _Line | None:
         context.epoch = epoch
     bar = "%|" in line or "/" in line[:12]
     progress = _PROGRESS.search(line) if bar else None
-    step = _STEP.search(line) or _PLACE.search(line)
+    step = _STEP.search(line) or ("[" in line and _PLACE.search(line)) or None
     if progress is not None:
         at = int(progress["at"] or progress["kat"])
         whole = int(progress["all"] or progress["kall"])
@@ -126,9 +128,9 @@ def _read(raw: str, context: _Context) -> _Line | None:
 
 
 def _epoch(line: str) -> tuple[float | None, int | None, int | None]:
-    for number_of, pattern in enumerate(_EPOCHS):
-        # The first looks for a word that most lines without an epoch do not have.
-        match = pattern.search(line) if number_of or "epoch" in line.lower() else None
+    low = line.lower()
+    for mark, pattern in _EPOCHS:
+        match = pattern.search(line) if mark in low else None
         if match is not None:
             groups = match.groupdict()
             at, whole = groups.get("at"), groups.get("all")
