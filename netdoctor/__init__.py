@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netdoctor.api.check_forward import check_forward
     from netdoctor.api.check_loader import check_loader
     from netdoctor.api.check_weights import check_weights
+    from netdoctor.api.diagnose_curves import diagnose_curves
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradcam import gradcam
     from netdoctor.api.gradflow import gradflow
@@ -36,6 +37,7 @@ _API = {
     "check_loader": "check_loader",
     "check_weights": "check_weights",
     "deadneurons": "activations",
+    "diagnose_curves": "diagnose_curves",
     "featuremaps": "featuremaps",
     "gradcam": "gradcam",
     "gradflow": "gradflow",
@@ -56,6 +58,7 @@ __all__ = [
     "check_loader",
     "check_weights",
     "deadneurons",
+    "diagnose_curves",
     "featuremaps",
     "gradcam",
     "gradflow",

@@ -82,6 +82,8 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["lrfind", "--help"],
         ["check-loader", "--help"],
         ["check-loader", "data", "--batches", "some"],
+        ["diagnose-curves", "--help"],
+        ["diagnose-curves", "nowhere.csv"],
         ["layers", "--help"],
         ["check-weights", "--help"],
         ["rules"],

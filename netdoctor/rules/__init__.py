@@ -20,6 +20,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "check-loader": ("DAT",),
     "kernels": ("WGT",),
     "check-weights": ("WGT",),
+    "diagnose-curves": ("CRV",),
 }
 # fmt: on
 
@@ -30,6 +31,9 @@ def catalogue() -> dict[str, Rule]:
         activations,
         class_balance,
         copies,
+        curve_learning,
+        curve_stability,
+        curves,
         data,
         explain,
         filters,

@@ -18,6 +18,7 @@ from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
 from netdoctor.facts.workers import RepeatedDraws, ThroughputFacts, Unpicklable, WorkerFacts
 from tests.rules import loader_cases as loader
+from tests.rules.curve_cases import CURVES
 from tests.rules.gradcam_cases import heat_maps
 from tests.rules.lrfind_cases import range_test
 from tests.rules.weight_cases import (
@@ -389,4 +390,5 @@ CASES = {
         quiet=loader.scan(),
         boundary=loader.scan(loader.field(channels=loader.values(0.0, 1 / 255, 0.001))),
     ),
+    **{code: Cases(*three) for code, three in CURVES.items()},
 }
