@@ -210,15 +210,22 @@ def constant_samples(stats: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _of_samples(rows: Tensor, clean: bool) -> NDArray[np.float32]:
-    """(N, 4): mean, deviation, minimum and maximum of each sample's finite values."""
+    """(N, 4): mean, deviation, minimum and maximum of each sample's finite values.
+
+    The deviation of a sample without any is NaN, so that it is not taken for a blank one.
+    """
+    empty = None
     if not clean:
         finite = rows.isfinite()
         count = finite.sum(1, keepdim=True).clamp(min=1)
         middle = rows.where(finite, torch.zeros_like(rows)).sum(1, keepdim=True) / count
         rows = rows.where(finite, middle)
+        empty = ~finite.any(1)
     low, high = rows.aminmax(dim=1)
     std, mean = torch.std_mean(rows, dim=1, correction=0)
     std = torch.where(low == high, torch.zeros_like(std), std)
+    if empty is not None:
+        std = std.masked_fill(empty, math.nan)
     return torch.stack([mean, std, low, high], 1).float().numpy()
 
 

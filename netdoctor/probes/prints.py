@@ -29,7 +29,7 @@ class Prints:
 
     Attributes:
         content: (N,) uint64 of all bytes of the inputs.
-        blank: (N,) whether the sample has one value only.
+        blank: (N,) whether the sample has one value only, or NaN.
         small: (N, SIDE²) float16 brightness at low resolution; empty where there are no images.
     """
 
@@ -87,9 +87,17 @@ def _contents(
                 hashes[row].update(repr(each.shape).encode() if isinstance(values, list) else b"")
                 hashes[row].update(each.tobytes())
                 flat = each.reshape(-1)
-                blank[row] &= bool(flat[0] == flat[-1]) and bool((flat == flat[0]).all())
+                blank[row] &= _is_blank(flat)
     found = [int.from_bytes(each.digest(), "little") for each in hashes]
     return np.array(found, np.uint64), blank
+
+
+def _is_blank(flat: NDArray[np.generic]) -> bool:
+    """Whether there is one value only, or NaN from the start: copies of that are no copies."""
+    first = flat[0]
+    if first != first:
+        return True
+    return bool(first == flat[-1]) and bool((flat == first).all())
 
 
 def _rows(values: Tensor | list[Tensor]) -> list[NDArray[np.generic]]:

@@ -360,3 +360,9 @@ FAULTS: dict[str, tuple[str, Callable[[], Any], Options]] = {
 def test_a_planted_fault_is_named_and_nothing_else(name: str) -> None:
     code, make, options = FAULTS[name]
     assert codes(make(), **options) == [code]
+
+
+def test_samples_of_nan_are_no_copies_and_not_blank() -> None:
+    images, labels = normalised()
+    images[::7] = float("nan")
+    assert codes(loader(images, labels)) == ["DAT001"]
