@@ -19,7 +19,9 @@ from netdoctor.version import __version__
 if TYPE_CHECKING:
     from netdoctor.api.activations import activations, deadneurons, layers
     from netdoctor.api.check_forward import check_forward
+    from netdoctor.api.check_loader import check_loader
     from netdoctor.api.check_weights import check_weights
+    from netdoctor.api.diagnose_curves import diagnose_curves
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradcam import gradcam
     from netdoctor.api.gradflow import gradflow
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 _API = {
     "activations": "activations",
     "check_forward": "check_forward",
+    "check_loader": "check_loader",
     "check_weights": "check_weights",
     "deadneurons": "activations",
+    "diagnose_curves": "diagnose_curves",
     "featuremaps": "featuremaps",
     "gradcam": "gradcam",
     "gradflow": "gradflow",
@@ -51,8 +55,10 @@ __all__ = [
     "__version__",
     "activations",
     "check_forward",
+    "check_loader",
     "check_weights",
     "deadneurons",
+    "diagnose_curves",
     "featuremaps",
     "gradcam",
     "gradflow",

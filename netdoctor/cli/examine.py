@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import msgspec
 
 from netdoctor.cli.command import Request
 from netdoctor.cli.finish import check_out
-from netdoctor.cli.progress import progress_bar
+from netdoctor.cli.progress import Bar, progress_bar
 from netdoctor.cli.streams import stdout_to_stderr
 from netdoctor.config import Config, Settings
 from netdoctor.report import Report
@@ -50,16 +51,13 @@ def examine(
         NetDoctorError: the model or data cannot be used; a misspelt name is told without torch.
     """
     config = request.config
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(stdout_to_stderr())
-        stack.enter_context(_arguments_hidden())
-        check(request) if checked is None else check(request, checked)
-        progress = stack.enter_context(progress_bar(request.command, quiet=config.quiet))
+    first = check if checked is None else functools.partial(check, checked=checked)
+    with surroundings(request, first) as progress:
         import netdoctor
 
         loaded, data = (opened or open_inputs)(request.model, config)
         function: Callable[..., Report] = getattr(netdoctor, examination)
-        rules = _rule_options(config) if request.command in COMMAND_RULES else {}
+        rules = rule_options(config) if request.command in COMMAND_RULES else {}
         settings = {
             "batches": config.batches,
             "batch_size": config.batch_size,
@@ -70,7 +68,22 @@ def examine(
         }
         taken = _taken(function, settings)
         report = function(loaded, data, **{**taken, **rules, **options})
-    return report.replace(settings={**report.settings, **_to_repeat(request.settings), **options})
+    return report.replace(settings={**report.settings, **to_repeat(request.settings), **options})
+
+
+@contextlib.contextmanager
+def surroundings(request: Request, check: Callable[[Request], None]) -> Iterator[Bar | None]:
+    """A block in which user code may print and parse; gives what to tell of the progress.
+
+    Args:
+        request: what the user asked for.
+        check: what is looked at before anything heavy is imported.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(stdout_to_stderr())
+        stack.enter_context(_arguments_hidden())
+        check(request)
+        yield stack.enter_context(progress_bar(request.command, quiet=request.config.quiet))
 
 
 def _taken(function: Callable[..., Report], settings: dict[str, Any]) -> dict[str, Any]:
@@ -108,27 +121,6 @@ def check(request: Request, checked: Callable[[str], None] | None = None) -> Non
     (checked or check_spec)(request.model)
 
 
-def open_model(model: str, config: Config) -> LoadedModel:
-    """The model that the settings name, on the device.
-
-    A factory's random weights depend on the seed alone.
-    """
-    from netdoctor.inputs.loaders import seed_everything
-    from netdoctor.inputs.model import load_model
-
-    seed_everything(config.seed)
-    return load_model(
-        model,
-        weights=config.weights,
-        model_args=config.model_arg,
-        checkpoint=Path(config.checkpoint) if config.checkpoint else None,
-        state_key=config.state_key,
-        partial=config.partial,
-        trust_checkpoint=config.trust_checkpoint,
-        device=config.device,
-    )
-
-
 def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
     """The model and the data that the settings name, on the device."""
     from netdoctor.inputs.data import open_data
@@ -150,11 +142,33 @@ def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
     return loaded, data
 
 
-def _rule_options(config: Config) -> dict[str, Any]:
+def open_model(model: str, config: Config) -> LoadedModel:
+    """The model that the settings name, on the device.
+
+    A factory's random weights depend on the seed alone.
+    """
+    from netdoctor.inputs.loaders import seed_everything
+    from netdoctor.inputs.model import load_model
+
+    seed_everything(config.seed)
+    return load_model(
+        model,
+        weights=config.weights,
+        model_args=config.model_arg,
+        checkpoint=Path(config.checkpoint) if config.checkpoint else None,
+        state_key=config.state_key,
+        partial=config.partial,
+        trust_checkpoint=config.trust_checkpoint,
+        device=config.device,
+    )
+
+
+def rule_options(config: Config) -> dict[str, Any]:
+    """Which rules apply and with which thresholds, as the API's functions take them."""
     return {"select": config.select, "ignore": config.ignore, "thresholds": config.rules}
 
 
-def _to_repeat(settings: Settings) -> dict[str, Any]:
+def to_repeat(settings: Settings) -> dict[str, Any]:
     """What a file or flag changed and the result depends on, by name as in the Config."""
     names = [name for name in msgspec.structs.asdict(settings.config) if name not in _ONLY_SHOWN]
     values = {name: getattr(settings.config, name) for name in names}

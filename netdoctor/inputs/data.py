@@ -120,11 +120,16 @@ def open_data(
     if source is not None:
         return _of_source(source, loaded, settings)
     if ":" in spec or spec.endswith(".py"):
-        found = _called(import_object(spec, what="data", error=DataError), spec)
+        found = called(import_object(spec, what="data", error=DataError), spec)
         return _of_object(found, loaded, settings, spec)
+    raise no_such_data(spec)
+
+
+def no_such_data(spec: str) -> DataError:
+    """The error for a spec that names nothing, with near misses."""
     similar = near_misses(spec, ["random"]) or near_paths(Path(spec).expanduser())
     why = "it is neither a file nor a folder" if Path(spec).exists() else "no such file or folder"
-    raise DataError(f"There is no data {spec}: {why}.", hint=f"{similar} {_FORMS}".strip())
+    return DataError(f"There is no data {spec}: {why}.", hint=f"{similar} {_FORMS}".strip())
 
 
 def data_from(
@@ -231,7 +236,7 @@ def _of_object(source: Any, loaded: LoadedModel, settings: _Settings, name: str)
         source = [source]
     if isinstance(source, IterableDataset):
         source = _loader(source, None, settings)
-    elif isinstance(source, Dataset) or _is_like_a_data_set(source):
+    elif isinstance(source, Dataset) or is_like_a_data_set(source):
         chosen, notes = _chosen(source, settings)
         source, shuffled = _loader(source, chosen, settings), True
     elif not isinstance(source, Iterable):
@@ -251,7 +256,7 @@ def _of_object(source: Any, loaded: LoadedModel, settings: _Settings, name: str)
     )
 
 
-def _called(found: Any, spec: str) -> Any:
+def called(found: Any, spec: str) -> Any:
     """What a factory returns; loaders, data sets and batches as they are."""
     ready = (Tensor, np.ndarray, Dataset, Iterable)
     if isinstance(found, type) or (callable(found) and not isinstance(found, ready)):
@@ -264,7 +269,8 @@ def _called(found: Any, spec: str) -> Any:
     return found
 
 
-def _is_like_a_data_set(source: Any) -> bool:
+def is_like_a_data_set(source: Any) -> bool:
+    """Whether an object has a length and items, and is not a list of batches."""
     if isinstance(source, (list, DataLoader)) or not hasattr(source, "__getitem__"):
         return False
     return hasattr(source, "__len__") and (

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from netdoctor.errors import DataError, NetDoctorError
 from netdoctor.inputs.user_code import describe
 
 _Restore = Callable[[], None]
+_FILE_LISTS = ("samples", "imgs", "paths", "files", "image_paths", "image_files", "filenames")
 
 
 class CollateError(DataError):
-    """Samples of a batch that cannot be stacked into one tensor."""
+    """Samples of a batch that cannot be stacked into one tensor.
+
+    Attributes:
+        batch: number of the batch, counted from 0.
+        samples: (index in the data set, its types and shapes) of each sample of the batch.
+        reason: what the collation said, on one line.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        batch: int = 0,
+        samples: Sequence[tuple[Any, str]] = (),
+        reason: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.batch = batch
+        self.samples = tuple(samples)
+        self.reason = reason
 
 
 def seeded(
@@ -61,6 +83,22 @@ def seed_everything(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
+
+
+@contextlib.contextmanager
+def random_states_kept(source: Any) -> Iterator[None]:
+    """A block after which the global random states and a loader's own generators are as before."""
+    restore_global, restore_own = _global_states(), _generators_as_now(source)
+    try:
+        yield
+    finally:
+        restore_global()
+        restore_own()
+
+
+def own_random_states(seed: int) -> contextlib.AbstractContextManager[None]:
+    """A block with global random states of its own, seeded, after which they are as before."""
+    return _RandomStates(seed)
 
 
 class _RandomStates(contextlib.AbstractContextManager[None]):
@@ -130,8 +168,10 @@ def _of_samples(
         try:
             samples.append((index, source.dataset[index]))
         except Exception as raised:
+            file = file_of(source.dataset, index)
             return DataError(
-                f"Sample {index} of {name} (batch {count}) raised {describe(raised)}",
+                f"Sample {index} of {name} (batch {count}{f', {file}' if file else ''}) raised "
+                f"{describe(raised)}",
                 hint="Fix or leave out that sample.",
             )
     shapes = [(index, _shapes(sample)) for index, sample in samples]
@@ -141,6 +181,9 @@ def _of_samples(
             f"Batch {count} of {name} cannot be stacked: sample {shapes[0][0]} is "
             f"{shapes[0][1]}, sample {odd[0]} is {odd[1]} ({_first_line(exception)})",
             hint="Resize or pad the samples to one shape, or give the loader a collate_fn.",
+            batch=count,
+            samples=shapes,
+            reason=_first_line(exception),
         )
     if samples:
         return CollateError(
@@ -148,6 +191,9 @@ def _of_samples(
             f"read: {describe(exception)}",
             hint="Make tensors of the samples (a transform such as ToTensor), or check the "
             "loader's collate_fn.",
+            batch=count,
+            samples=shapes,
+            reason=_first_line(exception),
         )
     return DataError(
         f"Batch {count} of {name} cannot be read: {describe(exception)}",
@@ -166,6 +212,20 @@ def _indices(source: Any, seed: int, count: int) -> list[Any]:
             if number == count:
                 return [indices] if source.batch_sampler is None else list(indices)
     return []
+
+
+def file_of(dataset: Any, index: Any, depth: int = 4) -> str:
+    """The file of a sample, where the data set lists its files as torchvision's do; else empty."""
+    with contextlib.suppress(Exception):  # whatever the data set keeps under these names
+        if isinstance(dataset, Subset):
+            return file_of(dataset.dataset, dataset.indices[index], depth - 1) if depth else ""
+        for name in _FILE_LISTS:
+            entry = getattr(dataset, name, None)
+            entry = None if entry is None else entry[index]
+            entry = entry[0] if isinstance(entry, (tuple, list)) and entry else entry
+            if isinstance(entry, (str, os.PathLike)):
+                return os.fspath(entry)
+    return ""
 
 
 def _shapes(value: Any) -> str:

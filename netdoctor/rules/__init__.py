@@ -17,8 +17,10 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "lrfind": ("LRF", "DAT004", "DAT010"),
     "gradcam": ("CAM",),
     "overfit": ("MOD005", "DAT004", "DAT010"),
+    "check-loader": ("DAT",),
     "kernels": ("WGT",),
     "check-weights": ("WGT",),
+    "diagnose-curves": ("CRV",),
 }
 # fmt: on
 
@@ -27,6 +29,12 @@ def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in order."""
     from netdoctor.rules import (  # noqa: F401  registering is their effect
         activations,
+        class_balance,
+        copies,
+        curve_learning,
+        curve_stability,
+        curves,
+        data,
         explain,
         filters,
         gradient_states,
@@ -34,8 +42,10 @@ def catalogue() -> dict[str, Rule]:
         head,
         learning,
         learning_rate,
+        loading,
         numerics,
         sanity,
+        scaling,
         signals,
         state,
         targets,

@@ -12,10 +12,14 @@ from netdoctor.facts.faithfulness import Sanity, SanityFacts
 from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
 from netdoctor.facts.gradflow import CallGradient, Cause, GradientFacts, ParameterGradient, State
 from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
+from netdoctor.facts.loader import Channels
 from netdoctor.facts.overfit import Attempt, End, GradientStates, OverfitFacts
 from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
+from netdoctor.facts.workers import RepeatedDraws, ThroughputFacts, Unpicklable, WorkerFacts
+from tests.rules import loader_cases as loader
+from tests.rules.curve_cases import CURVES
 from tests.rules.gradcam_cases import heat_maps
 from tests.rules.lrfind_cases import range_test
 from tests.rules.weight_cases import (
@@ -214,6 +218,20 @@ def randomisation_test(
     return SanityFacts("eigencam", "layer4", test, fresh=False)
 
 
+def drawn(*repeated: RepeatedDraws, unpicklable: int = 0) -> WorkerFacts:
+    """What two workers of a data set with random augmentation drew."""
+    parts = tuple(Unpicklable(f"dataset.f{n}", "lambda", "no") for n in range(unpicklable))
+    return WorkerFacts(2, 2, random=True, draws=32, repeated=repeated, unpicklable=parts)
+
+
+def loading(batch: float, step: float) -> ThroughputFacts:
+    """A loader that takes so many milliseconds for a batch of 10."""
+    rate = 10 * 1000 / batch
+    return ThroughputFacts(0, 10.0, rate, 1.0, 2.0, 0.1, ((0, rate), (2, 2 * rate)), step, 2)
+
+
+SAME_MEANS = Channels(np.zeros(3), np.ones(3), np.full(3, -6.0), np.full(3, 7.0))
+
 CASES = {
     "ACT001": Cases(
         fires=facts(units(dead=16)), quiet=facts(units(dead=15)), boundary=facts(units(dead=16))
@@ -249,6 +267,13 @@ CASES = {
         quiet=range_test(points=80, stop="diverged"),
         boundary=range_test(descent=0.0, points=25, stop="diverged"),
     ),
+    "DAT013": Cases(
+        fires=drawn(RepeatedDraws("a generator", True, True)),
+        quiet=drawn(),
+        boundary=drawn(RepeatedDraws("a generator", True, False)),
+    ),
+    "DAT015": Cases(fires=loading(40, 10), quiet=loading(8, 10), boundary=loading(11, 10)),
+    "DAT018": Cases(fires=drawn(unpicklable=2), quiet=drawn(), boundary=drawn(unpicklable=1)),
     "MOD005": Cases(
         fires=overfitted(1.2, 0.6, 0.6),
         quiet=overfitted(1.2, 0.4, 0.01, end="reached"),
@@ -330,4 +355,62 @@ CASES = {
         quiet=gradients(parameter(update_ratio=1e-3), rate=1e-3),
         boundary=gradients(parameter(update_ratio=0.1), rate=1.0),
     ),
+    "DAT001": Cases(
+        fires=loader.scan(loader.field(nan=9, nan_samples=3, nan_at=("4", "5", "9"))),
+        quiet=loader.scan(),
+        boundary=loader.scan(loader.field(nan=1, nan_samples=1, nan_at=("4",))),
+    ),
+    "DAT002": Cases(
+        fires=loader.scan(loader.field(inf=9, inf_samples=3, inf_at=("4", "5", "9"))),
+        quiet=loader.scan(loader.field(inf=9, inf_samples=3, inf_at=("4",), mask=True)),
+        boundary=loader.scan(loader.field(inf=1, inf_samples=1, inf_at=("4",))),
+    ),
+    "DAT003": Cases(
+        fires=loader.scan(loader.field(channels=loader.values(0, 255, 64.0), whole=1.0)),
+        quiet=loader.scan(),
+        boundary=loader.scan(
+            loader.field(channels=dataclasses.replace(SAME_MEANS, std=np.full(3, 3.0)))
+        ),
+    ),
+    "DAT005": Cases(
+        fires=loader.labelled(0, 0, 1000),
+        quiet=loader.labelled(500, 500),
+        boundary=loader.labelled(1000),
+    ),
+    "DAT006": Cases(
+        fires=loader.labelled(980, 20),
+        quiet=loader.labelled(850, 150),
+        boundary=loader.labelled(1000, 100),
+    ),
+    "DAT007": Cases(
+        fires=loader.copied(40),
+        quiet=loader.copied(0),
+        boundary=loader.copied(2),
+    ),
+    "DAT008": Cases(
+        fires=loader.scan(loader.field(constant=40, constant_at=("3", "4"))),
+        quiet=loader.scan(loader.field(constant=1, constant_at=("3",))),
+        boundary=loader.scan(loader.field(constant=5, constant_at=("3", "4"))),
+    ),
+    "DAT009": Cases(
+        fires=loader.ordered(2), quiet=loader.ordered(490, 0.6), boundary=loader.ordered(250)
+    ),
+    "DAT011": Cases(fires=loader.ragged(), quiet=loader.scan(), boundary=loader.ragged()),
+    "DAT012": Cases(
+        fires=loader.scan(loader.field(layout="channels-last", shape=(32, 32, 3))),
+        quiet=loader.scan(),
+        boundary=loader.scan(loader.field(layout="channels-last", shape=(32, 32, 3))),
+    ),
+    "DAT014": Cases(fires=loader.shared(30), quiet=loader.shared(0), boundary=loader.shared(1)),
+    "DAT016": Cases(
+        fires=loader.scan(last_batch=1),
+        quiet=loader.scan(last_batch=8),
+        boundary=loader.scan(last_batch=1),
+    ),
+    "DAT017": Cases(
+        fires=loader.scan(loader.field(channels=loader.values(-3.0, 1.0, 1.2))),
+        quiet=loader.scan(),
+        boundary=loader.scan(loader.field(channels=loader.values(0.0, 1 / 255, 0.001))),
+    ),
+    **{code: Cases(*three) for code, three in CURVES.items()},
 }
