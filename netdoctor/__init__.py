@@ -19,6 +19,7 @@ from netdoctor.version import __version__
 if TYPE_CHECKING:
     from netdoctor.api.activations import activations, deadneurons, layers
     from netdoctor.api.check_forward import check_forward
+    from netdoctor.api.diagnose_curves import diagnose_curves
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradflow import gradflow
     from netdoctor.api.lrfind import lrfind
@@ -30,6 +31,7 @@ _API = {
     "activations": "activations",
     "check_forward": "check_forward",
     "deadneurons": "activations",
+    "diagnose_curves": "diagnose_curves",
     "featuremaps": "featuremaps",
     "gradflow": "gradflow",
     "layers": "activations",
@@ -46,6 +48,7 @@ __all__ = [
     "activations",
     "check_forward",
     "deadneurons",
+    "diagnose_curves",
     "featuremaps",
     "gradflow",
     "layers",

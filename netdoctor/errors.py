@@ -51,6 +51,16 @@ class DataError(NetDoctorError):
     kind = "data"
 
 
+class LogError(NetDoctorError):
+    """A training log that cannot be found or read, or that holds no curve."""
+
+    kind = "log"
+
+
+class NoCurveYetError(LogError):
+    """A log that is empty, half written, or speaks of nothing that is known."""
+
+
 class NothingExaminedError(NetDoctorError):
     """Everything ran, but there was nothing to judge: no layer matched, no sample came."""
 

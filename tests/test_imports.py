@@ -80,6 +80,8 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["featuremaps", "--help"],
         ["gradflow", "--help"],
         ["lrfind", "--help"],
+        ["diagnose-curves", "--help"],
+        ["diagnose-curves", "nowhere.csv"],
         ["layers", "--help"],
         ["rules"],
         ["rule", "ACT001", "--format", "json"],

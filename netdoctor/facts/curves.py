@@ -56,6 +56,8 @@ class TrainingRun:
         classes: number of classes, where the log says; None otherwise.
         first_label: the log's own label of its first epoch, 0 or 1; 0 where it has none.
         notes: one line each on how the log was read: parts summed, a resumed run joined.
+        spread: whether the log labels several points with one whole epoch, which lie in
+            (label - 1, label] then.
     """
 
     name: str
@@ -64,6 +66,7 @@ class TrainingRun:
     classes: int | None = None
     first_label: int = 0
     notes: tuple[str, ...] = ()
+    spread: bool = False
 
     def of(self, role: CurveRole) -> tuple[Curve, ...]:
         """The curves of that role, the chosen one first."""

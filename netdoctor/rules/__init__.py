@@ -16,6 +16,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "gradflow": ("GRD", "MOD001", "MOD002", "DAT004", "DAT010"),
     "lrfind": ("LRF", "DAT004", "DAT010"),
     "overfit": ("MOD005", "DAT004", "DAT010"),
+    "diagnose-curves": ("CRV",),
 }
 # fmt: on
 
@@ -24,6 +25,9 @@ def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in order."""
     from netdoctor.rules import (  # noqa: F401  registering is their effect
         activations,
+        curve_learning,
+        curve_stability,
+        curves,
         gradient_states,
         gradients,
         head,

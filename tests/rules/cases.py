@@ -15,6 +15,7 @@ from netdoctor.facts.overfit import Attempt, End, GradientStates, OverfitFacts
 from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts
 from netdoctor.facts.wiring import Crosstalk, ModeGap, NormGap, Sensitivity, Unmeasured, WiringFacts
+from tests.rules.curve_cases import CURVES
 from tests.rules.lrfind_cases import range_test
 
 
@@ -289,4 +290,5 @@ CASES = {
         quiet=gradients(parameter(update_ratio=1e-3), rate=1e-3),
         boundary=gradients(parameter(update_ratio=0.1), rate=1.0),
     ),
+    **{code: Cases(*three) for code, three in CURVES.items()},
 }

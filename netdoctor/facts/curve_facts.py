@@ -1,0 +1,257 @@
+"""What the curves of one training run say, in numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdoctor.facts.curves import Axis, CurveRole
+
+Floats = NDArray[np.float64]
+Schedule = Literal["constant", "decayed", "cyclic", "warming up", "zero"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Spike:
+    """A short rise of a loss that came back.
+
+    Attributes:
+        x: where it is highest.
+        value: the loss there.
+        height: above the curve around it.
+        sigmas: the same in standard deviations of a point.
+    """
+
+    x: float
+    value: float
+    height: float
+    sigmas: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NonFinite:
+    """Where a loss is no number.
+
+    Attributes:
+        name: the curve.
+        kind: `NaN`, `infinite` or both.
+        count, points: values that are not finite, of so many.
+        first, last: x of the first and the last of them.
+        lasting: whether no finite value follows.
+        before: the last finite value before the first; None where there is none.
+    """
+
+    name: str
+    kind: str
+    count: int
+    points: int
+    first: float
+    last: float
+    lasting: bool
+    before: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Track:
+    """One curve, thinned out, smoothed and measured.
+
+    Of a curve with many points, or one a step, each point here is the median of a stretch.
+    What is said of a metric is said with its direction: `best` is its highest where higher is
+    better, and `drop`, `rise`, `late_change` count towards worse as a loss does.
+
+    Attributes (P points):
+        name, role, measure: as in the log.
+        better: +1 where higher is better, -1 where lower is (every loss).
+        points: finite points in the log.
+        x, y: (P,) ascending x, finite y.
+        trend: (P,) running median of y, then running mean.
+        noise: standard deviation of a point of y around its trend.
+        roughness: the same of the last three quarters, by the upper quartile: it also sees a
+            curve of which only every third point jumps.
+        middle: level of the last three quarters.
+        start, end: level of the first and of the last points.
+        end_error: standard error of `end`.
+        best: best value of the trend; `best_index` of y itself.
+        best_index: index into x.
+        peak: worst level of the trend after its best.
+        late_change: how much worse the last fifth is than the fifth before it.
+        late_error: standard error of that.
+        flat_from: first x at which the trend is as good as its end, within the noise or 4 % of
+            its range.
+        spikes: of the log's own points.
+    """
+
+    name: str
+    role: CurveRole
+    measure: str
+    better: int
+    points: int
+    x: Floats
+    y: Floats
+    trend: Floats
+    noise: float
+    roughness: float
+    middle: float
+    start: float
+    end: float
+    end_error: float
+    best: float
+    best_index: int
+    peak: float
+    late_change: float
+    late_error: float
+    flat_from: float
+    spikes: tuple[Spike, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.x) == len(self.y) == len(self.trend) > 0:
+            raise ValueError("a track has as many x as y, and at least one")
+
+    @property
+    def drop(self) -> float:
+        """How far it improved from its start to its best; 0 or more."""
+        return max(0.0, -self.better * (self.start - self.best))
+
+    @property
+    def rise(self) -> float:
+        """How much worse its end is than its best; 0 or more."""
+        return max(0.0, -self.better * (self.end - self.best))
+
+    def share(self, size: float) -> float:
+        """That size over all it improved, or a thousandth of its start, if that is more."""
+        whole = max(self.drop, 1e-3 * abs(self.start))
+        return size / whole if whole > 0 else 0.0
+
+    @property
+    def rise_error(self) -> float:
+        """Standard error of `rise`."""
+        return float(np.hypot(self.end_error, self.end_error))
+
+    @property
+    def best_x(self) -> float:
+        """Where its best point is."""
+        return float(self.x[self.best_index])
+
+    @property
+    def flat_share(self) -> float:
+        """The share of the run for which it has been flat, at its end."""
+        length = float(self.x[-1] - self.x[0])
+        return (float(self.x[-1]) - self.flat_from) / length if length > 0 else 0.0
+
+    def at(self, x: float) -> float:
+        """The trend there, straight between points."""
+        return float(np.interp(x, self.x, self.trend))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """The training and the validation curve of one measure; one of them may be missing.
+
+    Attributes:
+        measure: `loss`, `accuracy`.
+        share: whether its values are shares between 0 and 1 (percent were divided by 100).
+    """
+
+    measure: str
+    train: Track | None
+    validation: Track | None
+    share: bool = False
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Those that there are."""
+        return tuple(each for each in (self.train, self.validation) if each is not None)
+
+    @property
+    def gap(self) -> float | None:
+        """How much worse validation ends than training; None without both."""
+        if self.train is None or self.validation is None:
+            return None
+        return -self.train.better * (self.validation.end - self.train.end)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chance:
+    """What a network that knows nothing has.
+
+    Attributes:
+        classes: number of classes.
+        loss: their cross-entropy, ln C.
+        accuracy: 1 / C.
+        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`, `a flat loss`,
+            `the start of the loss`.
+        sure: whether that proves it; the start of a loss may be near ln C by chance.
+    """
+
+    classes: int
+    loss: float
+    accuracy: float
+    known_by: str
+    sure: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rate:
+    """The learning rate, where it is logged.
+
+    Attributes:
+        schedule: its shape.
+        highest, last: values.
+        drops: x of each step down by a factor of two or more.
+        rises: x of each step up by half or more, after the warm-up.
+    """
+
+    schedule: Schedule
+    highest: float
+    last: float
+    drops: tuple[float, ...]
+    rises: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CurveFacts:
+    """The curves of one run, measured.
+
+    Attributes:
+        run: its name; empty where the log holds one.
+        axis: what x counts.
+        first_label: the log's own label of its first epoch.
+        loss: training and validation loss.
+        metric: the chosen metric; None where none is logged whose direction is known.
+        non_finite: every loss with values that are no numbers.
+        chance: None where the classes are not known.
+        rate: None where it is not logged.
+        best_x: x of the best validation point (loss, else metric; else training); None
+            without a finite point.
+        best_by: name of the curve that it is read off.
+        ignored: names of curves whose role or direction is not known.
+    """
+
+    run: str
+    axis: Axis
+    first_label: int
+    loss: Pair
+    metric: Pair | None
+    non_finite: tuple[NonFinite, ...]
+    chance: Chance | None
+    rate: Rate | None
+    best_x: float | None
+    best_by: str
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """What the findings are about: the run's name, or `training`."""
+        return self.run or "training"
+
+    @property
+    def main(self) -> Track | None:
+        """The loss that tells whether training works: the training loss, else validation's."""
+        return self.loss.train or self.loss.validation
+
+    def where(self, x: float) -> str:
+        """`epoch 5`, `step 1200`."""
+        return f"{self.axis} {x:g}"

@@ -1,0 +1,76 @@
+"""Short rises of a loss that come back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netdoctor.facts.curve_facts import Spike
+from netdoctor.probes.curve_smoothing import Floats, noise, running
+
+_SIGMAS = 8.0
+_TAILS = 4.0  # times the third highest tail of eight: a heavy-tailed noise is no spike
+_SHARE = 0.1  # of the drop, below which nobody would see it
+_STEP_SHARE = 0.25  # the same for single steps
+_EARLY = 0.1  # share of the points in which warm-up may raise the loss
+_LONGEST = 0.05  # share of the points for which it is above half of its height
+_STEPS = 300  # points, from which they are taken for single steps
+_MANY = 5000
+
+
+def spikes(x: Floats, y: Floats, drop: float, rises: tuple[float, ...]) -> tuple[Spike, ...]:
+    """The spikes of a loss; those that a rise of the learning rate explains are none.
+
+    Args:
+        x: (n,) of the log's own points.
+        y: (n,) finite.
+        drop: how far the loss fell in all.
+        rises: x at which the learning rate rises by half or more.
+    """
+    if len(y) < 8 or drop <= 0:
+        return ()
+    off = y - _base(y)
+    some = slice(None, None, max(1, len(y) // _MANY))
+    sigma = max(float(np.median(np.abs(off[some])) / 0.6745), 1e-12 * float(np.ptp(y)))
+    if len(y) <= _MANY:
+        sigma = max(sigma, noise(y))
+    high = np.flatnonzero(off > _least(off, sigma, drop))
+    high = high[high >= max(2, _EARLY * len(y))]
+    if not len(high):
+        return ()
+    found = []
+    for group in np.split(high, np.flatnonzero(np.diff(high) > 2) + 1):
+        top = int(group[off[group].argmax()])
+        wide = int((off[group] > off[top] / 2).sum())
+        came_back = group[-1] + 1 < len(y)
+        if not came_back or wide > max(2, _LONGEST * len(y)):
+            continue
+        if _explained(float(x[group[0]]), x, rises):
+            continue
+        found.append(Spike(float(x[top]), float(y[top]), float(off[top]), float(off[top] / sigma)))
+    return tuple(found)
+
+
+def _least(off: Floats, sigma: float, drop: float) -> float:
+    """How high a spike has to be."""
+    if len(off) < _STEPS:
+        return max(_SIGMAS * sigma, _SHARE * drop)
+    parts = np.array_split(off[:: max(1, len(off) // (8 * _MANY))], 8)
+    tails = sorted(float(np.quantile(part, 0.98)) for part in parts)
+    return max(_SIGMAS * sigma, _TAILS * tails[-3], _STEP_SHARE * drop)
+
+
+def _base(y: Floats) -> Floats:
+    """(n,) the curve without its spikes."""
+    if len(y) <= _MANY:
+        return running(y, min(101, max(7, len(y) // 20)) | 1)
+    size = len(y) // 400
+    whole = len(y) // size * size
+    centres = np.arange(whole // size) * size + (size - 1) / 2
+    levels = np.median(y[:whole].reshape(-1, size), axis=1)
+    result: Floats = np.interp(np.arange(len(y)), centres, levels)
+    return result
+
+
+def _explained(start: float, x: Floats, rises: tuple[float, ...]) -> bool:
+    room = 0.03 * float(x[-1] - x[0]) + float(np.median(np.diff(x)))
+    return any(start - room <= rise <= start + room for rise in rises)

@@ -1,0 +1,148 @@
+"""From a curve to its measures."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from netdoctor.facts.curve_facts import NonFinite, Rate, Schedule, Track
+from netdoctor.facts.curves import Axis, Curve
+from netdoctor.probes.curve_smoothing import Floats, last, level, noise, roughness, thinned, trend
+from netdoctor.probes.curve_spikes import spikes
+
+_MOST_EPOCHS = 400
+_MOST_STEPS = 60
+_FLAT = 0.04
+
+
+def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ()) -> Track | None:
+    """The curve measured; None where it has no finite point.
+
+    Args:
+        curve: as the log has it.
+        axis: points of epochs are judged one by one, points of steps in sixty stretches.
+        scale: what y is multiplied by.
+        rises: where the learning rate rises, for the spikes.
+    """
+    x, y = finite(curve)
+    if not len(y):
+        return None
+    y = y * scale
+    one_by_one = axis == "epoch" and len(y) <= _MOST_EPOCHS
+    xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS)
+    better = curve.better if curve.role.endswith("metric") else -1
+    measured = _measured(curve, better, len(y), xs, ys)
+    if curve.role != "train loss":
+        return measured
+    return dataclasses.replace(measured, spikes=spikes(x, y, measured.drop, rises))
+
+
+def finite(curve: Curve) -> tuple[Floats, Floats]:
+    """The finite points of a curve."""
+    finite = np.isfinite(curve.y)
+    return curve.x[finite].astype(float), curve.y[finite].astype(float)
+
+
+def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> Track:
+    smooth = trend(y)
+    few = last(y)
+    cost = -better * smooth
+    sigma, late = noise(y), noise(y[int(0.4 * len(y)) :])
+    end = level(y[-few:])
+    best = int(cost.argmin())
+    change, error = _late(-better * y, late)
+    return Track(
+        name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
+        x=x, y=y, trend=smooth, noise=sigma, roughness=roughness(y[len(y) // 4 :]),
+        middle=level(y[len(y) // 4 :]),
+        start=_start(y), end=end,
+        end_error=1.25 * late / float(np.sqrt(few)),
+        best=float(smooth[best]), best_index=int((-better * y).argmin()),
+        peak=float(-better * cost[best:].max()), late_change=change, late_error=error,
+        flat_from=_flat_from(x, cost, -better * end, sigma),
+    )  # fmt: skip
+
+
+def _start(y: Floats) -> float:
+    """The level of the first points, without a first one fifty times as high as what follows."""
+    few = max(1, round(0.03 * len(y)))
+    if len(y) > 2 and y[0] > 50 * np.abs(y[1:5]).max():
+        return level(y[1 : few + 1])
+    return level(y[:few])
+
+
+def _late(cost: Floats, sigma: float) -> tuple[float, float]:
+    """How much worse the last fifth is than the one before, and the standard error of that."""
+    few = last(cost, 0.2)
+    if len(cost) < 2 * few:
+        return 0.0, float("inf")
+    change = level(cost[-few:]) - level(cost[-2 * few : -few])
+    return change, 1.25 * sigma * float(np.sqrt(2 / few))
+
+
+def _flat_from(x: Floats, cost: Floats, end: float, sigma: float) -> float:
+    """The first x at which the trend is as good as at the end."""
+    room = max(1.5 * sigma, _FLAT * float(np.ptp(cost)))
+    return float(x[int((cost <= end + room).argmax())])
+
+
+def non_finite(curve: Curve) -> NonFinite | None:
+    """Where the curve is no number."""
+    bad = ~np.isfinite(curve.y)
+    if not bad.any():
+        return None
+    places = np.flatnonzero(bad)
+    first, end = int(places[0]), int(places[-1])
+    kinds = [
+        name
+        for name, there in (("NaN", np.isnan(curve.y)), ("infinite", np.isinf(curve.y)))
+        if there.any()
+    ]
+    return NonFinite(
+        name=curve.name, kind=" and ".join(kinds), count=len(places), points=len(bad),
+        first=float(curve.x[first]), last=float(curve.x[end]),
+        lasting=bool(bad[-1]),
+        before=float(curve.y[first - 1]) if first else None,
+    )  # fmt: skip
+
+
+def rate(curve: Curve) -> Rate | None:
+    """The schedule of a learning rate."""
+    x, y = finite(curve)
+    if not len(y):
+        return None
+    highest, end = float(y.max()), float(y[-1])
+    ratio = np.ones(len(y))
+    ratio[1:] = np.divide(y[1:], y[:-1], out=np.ones(len(y) - 1), where=y[:-1] > 0)
+    warm = int(y.argmax())
+    fallen = y[1:] <= 0.5 * y[:-1]
+    rises = x[np.flatnonzero((ratio >= 1.5) & (np.arange(len(y)) > warm))]
+    return Rate(_schedule(y, highest, rises), highest, end,
+                tuple(map(float, x[1:][fallen][:50])), tuple(map(float, rises[:50])))  # fmt: skip
+
+
+def _schedule(y: Floats, highest: float, rises: Floats) -> Schedule:
+    if highest == 0:
+        return "zero"
+    low = float(y.min())
+    turns = _turns(y, 0.25 * (highest - low))
+    if turns >= 3 and highest > 1.5 * low:
+        return "cyclic"
+    if y[-1] <= 0.35 * highest:
+        return "decayed"
+    if int(y.argmax()) >= 0.8 * (len(y) - 1) and highest > 1.5 * y[0]:
+        return "warming up"
+    return "constant"
+
+
+def _turns(y: Floats, least: float) -> int:
+    """How often it turns round, by swings of that size or more."""
+    turns, direction, extreme = 0, 0, float(y[0])
+    for value in map(float, thinned(y, y, 2000)[1]):
+        if (direction >= 0 and value > extreme) or (direction <= 0 and value < extreme):
+            direction, extreme = direction or (1 if value > extreme else -1), value
+        elif abs(value - extreme) > least:
+            turns += 1
+            direction, extreme = -direction, value
+    return turns

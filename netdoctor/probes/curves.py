@@ -1,0 +1,158 @@
+"""The curves of a training run: trends, noise, levels, what they are compared with."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from netdoctor.facts.curve_facts import Chance, CurveFacts, Pair, Track
+from netdoctor.facts.curves import Curve, TrainingRun
+from netdoctor.probes.curve_tracks import non_finite, rate, track
+
+_SHARES = re.compile(
+    r"acc|top.?\d|precision|recall|f1|f.?score|map|auc|auroc|dice|iou|jaccard|error.?rate|\berr\b"
+)
+_ACCURACY = re.compile(r"acc")
+_COMMON = (2, 3, 4, 5, 6, 7, 8, 10, 20, 50, 100, 200, 1000)
+_FLAT_COMMON = (2, 3, 4, 5, 10, 20, 100, 200, 1000)
+_ROUND = (2, 10, 100, 1000)
+
+
+def measure(run: TrainingRun) -> CurveFacts:
+    """What the curves of that run say.
+
+    The first curve of each role is the one that is judged, the other losses only for values that
+    are no numbers. Linear in the number of points.
+    """
+    rates = [found for each in run.of("learning rate")[:1] if (found := rate(each))]
+    rises = rates[0].rises if rates else ()
+    loss = _losses(run, rises)
+    metric = _metrics(run)
+    best = _best(loss, metric)
+    return CurveFacts(
+        run=run.name, axis=run.axis, first_label=run.first_label, loss=loss, metric=metric,
+        non_finite=tuple(
+            bad
+            for each in (*run.of("train loss"), *run.of("validation loss"))
+            if (bad := non_finite(each))
+        ),
+        chance=_chance(run, loss, metric),
+        rate=rates[0] if rates else None,
+        best_x=best.best_x if best else None, best_by=best.name if best else "",
+        ignored=tuple(each.name for each in run.curves if _unknown(each)),
+    )  # fmt: skip
+
+
+def _unknown(curve: Curve) -> bool:
+    return curve.role == "other" or (curve.role.endswith("metric") and not curve.better)
+
+
+def _losses(run: TrainingRun, rises: tuple[float, ...]) -> Pair:
+    train = next(iter(run.of("train loss")), None)
+    same = [each for each in run.of("validation loss") if train and each.measure == train.measure]
+    other = next(iter(run.of("validation loss")), None)
+    validation = same[0] if same else other
+    return Pair(
+        train.measure if train else validation.measure if validation else "loss",
+        track(train, run.axis, 1.0, rises) if train else None,
+        track(validation, run.axis, 1.0) if validation else None,
+    )
+
+
+def _metrics(run: TrainingRun) -> Pair | None:
+    trains = [each for each in run.of("train metric") if each.better]
+    validations = [each for each in run.of("validation metric") if each.better]
+    chosen = _first_accuracy(validations) or _first_accuracy(trains)
+    if chosen is None:
+        return None
+    train = next((each for each in trains if each.measure == chosen.measure), None)
+    validation = next((each for each in validations if each.measure == chosen.measure), None)
+    values = np.concatenate([each.y for each in (train, validation) if each is not None])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    named = bool(_SHARES.search(chosen.measure.lower()))
+    percent = named and 1.5 < float(values.max()) <= 100.5 and float(values.min()) >= 0
+    scale = 0.01 if percent else 1.0
+    share = named and bool(values.max() * scale <= 1.005 and values.min() >= 0)
+    return Pair(
+        chosen.measure,
+        track(train, run.axis, scale) if train else None,
+        track(validation, run.axis, scale) if validation else None,
+        share,
+    )
+
+
+def _first_accuracy(curves: Sequence[Curve]) -> Curve | None:
+    """The first accuracy among them, else the first."""
+    named = [each for each in curves if _ACCURACY.search(each.measure.lower())]
+    return next(iter([*named, *curves]), None)
+
+
+def _chance(run: TrainingRun, loss: Pair, metric: Pair | None) -> Chance | None:
+    if run.classes and run.classes > 1:
+        return _of(run.classes, "the log")
+    accurate = metric is not None and metric.share and _ACCURACY.search(metric.measure.lower())
+    main = loss.train or loss.validation
+    if metric is not None and accurate:
+        return _by_start(main, metric) or _by_flat_accuracy(main, metric)
+    if main is None:
+        return None
+    return _by_flat_loss(main) or (_by_start_alone(main) if metric is None else None)
+
+
+def _by_start(main: Track | None, accuracy: Pair) -> Chance | None:
+    lowest = min(float(each.y.min()) for each in accuracy.tracks)
+    for classes in _COMMON:
+        close = main is not None and abs(main.start / math.log(classes) - 1) < 0.1
+        if close and 0.6 < lowest * classes < 1.6:
+            return _of(classes, "loss and accuracy at the start")
+    return None
+
+
+def _by_flat_accuracy(main: Track | None, accuracy: Pair) -> Chance | None:
+    """An accuracy that stays at 1 / C, and a loss that never falls below ln C."""
+    values = np.concatenate([each.y for each in accuracy.tracks])
+    middle = float(np.median(values))
+    for classes in _COMMON:
+        spread = float(np.quantile(values, 0.9) - np.quantile(values, 0.1))
+        near = 0.75 < middle * classes < 1.3 and spread * classes < 0.6
+        if near and (main is None or main.best > 0.9 * math.log(classes)):
+            return _of(classes, "a flat accuracy")
+    return None
+
+
+def _by_flat_loss(main: Track) -> Chance | None:
+    """A loss that stays at ln C, or little above, from the first sixth of the run on."""
+    after = main.y[max(1, len(main.y) // 6) :]
+    if len(after) < 5:
+        return None
+    low, middle, high = map(float, np.quantile(after, [0.1, 0.5, 0.9]))
+    for classes in _FLAT_COMMON:
+        at = math.log(classes)
+        calm = abs(middle / at - 1) < 0.01 and high - low < 0.03 * at
+        rough = classes in _ROUND and low / at > 0.99 and middle / at < 1.06
+        if (calm or rough) and main.start > 0.97 * at:
+            return _of(classes, "a flat loss")
+    return None
+
+
+def _by_start_alone(main: Track) -> Chance | None:
+    for classes in _ROUND:
+        if abs(main.start / math.log(classes) - 1) < 0.08:
+            return _of(classes, "the start of the loss", sure=False)
+    return None
+
+
+def _of(classes: int, known_by: str, *, sure: bool = True) -> Chance:
+    return Chance(classes, math.log(classes), 1 / classes, known_by, sure)
+
+
+def _best(loss: Pair, metric: Pair | None) -> Track | None:
+    """The curve whose best point is the run's."""
+    pairs = [loss] if metric is None else [loss, metric]
+    order = [each.validation for each in pairs] + [each.train for each in pairs]
+    return next((each for each in order if each is not None), None)

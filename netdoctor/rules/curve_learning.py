@@ -1,0 +1,220 @@
+"""CRV: runs that learn nothing, too little, or not yet enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netdoctor.facts.curve_facts import CurveFacts, Track
+from netdoctor.report import Severity
+from netdoctor.rules.core import Hit, Skip, rule
+from netdoctor.rules.curve_states import (
+    NOT_LEARNT,
+    Level,
+    blocked,
+    diverged,
+    fallen,
+    judged,
+    level,
+    lost,
+    stuck,
+    too_few,
+)
+
+
+@rule("CRV002", "underfitting", Severity.WARNING)
+def underfitting(
+    facts: CurveFacts,
+    *,
+    threshold: float = 0.5,
+    unknown: float = 0.7,
+    moving: float = 0.75,
+    min_points: int = 8,
+) -> Iterator[Hit | Skip]:
+    """Training ends far from a fit, and validation with it.
+
+    Measures: the share of what there was to learn that is left at the end: what an accuracy is
+    missing to 1, else the loss over chance (ln C). The better of training and validation counts.
+    A warning from `threshold` on (`unknown`, where a loss only starts near the logarithm of a
+    round number of classes) for a curve that has flattened; from `moving` on also for one that
+    still falls, but far too slowly.
+
+    Why: the network is too small, too strongly regularised, or its learning rate too low. More
+    data does not help.
+
+    False alarm: a hard task, mixup or label smoothing leave a high loss by nature. Without an
+    accuracy and the number of classes a high loss says nothing (skipped), and where the number is
+    only guessed, only whole epochs are judged. Fewer than `min_points` points prove nothing.
+
+    Remedy: `netdoctor overfit` tells whether the network can learn one batch; `netdoctor lrfind`
+    whether the learning rate is too low. Then a larger network or less regularisation.
+
+    Source: Goodfellow et al. 2016, chapter 11.3; thresholds: house heuristic.
+    """
+    main = judged(facts)
+    if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
+        yield Skip(reason)
+        return
+    found = level(facts)
+    if found is None or main is None:
+        yield Skip("how well a network that knows nothing would do is not known")
+        return
+    if not found.known and facts.axis != "epoch":
+        yield Skip("without an accuracy or the number of classes a fine-tuned network looks alike")
+        return
+    falling = _falling(main)
+    if found.left < (threshold if found.known else unknown) or (falling and found.left < moving):
+        return
+    yield Hit(
+        facts.subject,
+        f"{100 * found.left:.0f} % of what there was to learn is left at the end, by "
+        f"{found.by}: {main.name} goes from {main.start:.4g} to {main.end:.4g}"
+        f"{', and still falls slowly' if falling else ' and is flat'}",
+        {"left": found.left, "threshold": threshold, "start": main.start, "end": main.end,
+         "late_change": main.late_change, "noise": main.noise},
+        "Run `netdoctor overfit` to see whether the network can learn one batch, and `netdoctor "
+        "lrfind` whether the rate is too low; then a larger network, or less regularisation.",
+    )  # fmt: skip
+
+
+def _falling(track: Track) -> bool:
+    """Whether it still improves by 3 % of its whole way in a fifth of the run."""
+    return -track.late_change > max(0.03 * track.drop, 3 * track.late_error)
+
+
+@rule("CRV007", "plateau", Severity.WARNING)
+def plateau(
+    facts: CurveFacts, *, threshold: float = 0.5, left: float = 0.35, min_points: int = 10
+) -> Iterator[Hit | Skip]:
+    """Training stops improving early, at a level that is still bad.
+
+    Measures: the share of the run for which the training loss has stayed within its noise (or 4 %
+    of its fall) of where it ends; a warning from `threshold` on, if more than `left` of what there
+    was to learn is left (see underfitting; half where the number of classes is a guess).
+
+    Why: the rest of the run was spent for nothing; a step down of the learning rate often sets it
+    going again.
+
+    False alarm: a converged run ends flat. A decayed learning rate flattens every curve (quiet,
+    where it is logged). Label smoothing and noise in the targets leave a high floor. Fewer than
+    `min_points` points prove nothing.
+
+    Remedy: lower the learning rate on plateaus (ReduceLROnPlateau); `netdoctor deadneurons` and
+    `netdoctor gradflow` show units and gradients that have died.
+
+    Source: torch.optim.lr_scheduler.ReduceLROnPlateau; thresholds: house heuristic.
+    """
+    main = judged(facts)
+    if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
+        yield Skip(reason)
+        return
+    found = level(facts)
+    if found is None or main is None:
+        yield Skip("how well a network that knows nothing would do is not known")
+        return
+    if facts.rate is not None and facts.rate.schedule in ("decayed", "cyclic"):
+        yield Skip("the learning rate was decayed, which flattens every curve")
+        return
+    if not found.known and facts.axis != "epoch":
+        yield Skip("without an accuracy or the number of classes a converged loss looks alike")
+        return
+    if main.flat_share < threshold or _good(found, left) or _falling(main):
+        return
+    yield Hit(
+        facts.subject,
+        f"{main.name} is flat from {facts.where(main.flat_from)} on, "
+        f"{100 * main.flat_share:.0f} % of the run, with {100 * found.left:.0f} % of what there "
+        f"was to learn left, by {found.by}",
+        {"flat_share": main.flat_share, "threshold": threshold, "left": found.left,
+         "flat_from": main.flat_from, "end": main.end, "noise": main.noise},
+        "Lower the learning rate when the loss stalls; `netdoctor gradflow` and `netdoctor "
+        "deadneurons` show what no longer learns.",
+    )  # fmt: skip
+
+
+def _good(found: Level, left: float) -> bool:
+    return found.left < (left if found.known else max(left, 0.5))
+
+
+@rule("CRV010", "not-learning", Severity.ERROR)
+def not_learning_at_all(
+    facts: CurveFacts, *, threshold: float = NOT_LEARNT, min_points: int = 6
+) -> Iterator[Hit | Skip]:
+    """The training loss never comes down.
+
+    Measures: how far the level of the training loss fell, as a share of its start; a finding at
+    `threshold` or less, if the level is a bad one: the metric stays where guessing is, or is
+    constant; the loss stays at chance (ln C); or, where neither is known, the curve is so calm
+    that a fall of one percent would have been seen.
+
+    Why: no gradient reaches the weights, the labels do not belong to the inputs, or the learning
+    rate is 0, far too low or far too high.
+
+    False alarm: a fine-tuned or converged network has little left to learn: a good metric or a
+    loss below chance excuses it. A network may sit at chance before it starts: fewer than
+    `min_points` points are not judged.
+
+    Remedy: `netdoctor gradflow` shows whether gradients arrive, `netdoctor overfit` whether one
+    batch can be learnt, `netdoctor check-loader` the labels, `netdoctor lrfind` the rate.
+
+    Source: Zhang et al. 2021 (AutoTrainer); Karpathy 2019; thresholds: house heuristic.
+    """
+    main = judged(facts)
+    if reason := too_few(facts, main, least=min_points) or lost(facts):
+        yield Skip(reason)
+        return
+    assert main is not None
+    if diverged(facts) is not None:
+        yield Skip(f"{main.name} has diverged")
+        return
+    reason = stuck(facts, main, threshold)
+    if reason is None:
+        return
+    zero = facts.rate is not None and facts.rate.schedule == "zero"
+    yield Hit(
+        facts.subject,
+        f"{main.name} goes from {main.start:.4g} to {main.end:.4g}: {reason}"
+        f"{'; the learning rate is 0' if zero else ''}",
+        {"fallen": fallen(facts, main), "threshold": threshold, "start": main.start,
+         "end": main.end, "noise": main.noise,
+         "chance": facts.chance.loss if facts.chance else None},
+        "Run `netdoctor gradflow` to see whether gradients arrive, `netdoctor overfit` whether "
+        "one batch can be learnt, `netdoctor check-loader` for the labels, `netdoctor lrfind` "
+        "for the rate.",
+    )  # fmt: skip
+
+
+@rule("CRV012", "still-improving", Severity.INFO)
+def still_improving(
+    facts: CurveFacts, *, threshold: float = 0.03, sure: float = 3.0, min_points: int = 8
+) -> Iterator[Hit | Skip]:
+    """The run ended while it was still getting better.
+
+    Measures: how much better the last fifth of the validation loss (the training loss, where
+    there is none) is than the fifth before, over all that it improved: from `threshold` on, and
+    `sure` standard errors.
+
+    Why: the same settings would do better with more epochs.
+
+    False alarm: a loss over the logarithm of the steps always falls; the last drop of a decayed
+    learning rate looks the same. Fewer than `min_points` points show no trend.
+
+    Remedy: train longer from the last checkpoint.
+
+    Source: house heuristic.
+    """
+    track = facts.loss.validation or facts.main
+    if reason := blocked(facts, track) or too_few(facts, track, least=min_points):
+        yield Skip(reason)
+        return
+    assert track is not None
+    share = track.share(-track.late_change)
+    if share < threshold or -track.late_change < sure * track.late_error:
+        return
+    yield Hit(
+        facts.subject,
+        f"{track.name} still falls at the end: by {-track.late_change:.3g} in the last fifth of "
+        f"the run, {100 * share:.0f} % of all it fell",
+        {"late_share": share, "threshold": threshold, "late_change": track.late_change,
+         "error": track.late_error, "end": track.end},
+        "Train longer, from the last checkpoint.",
+    )  # fmt: skip

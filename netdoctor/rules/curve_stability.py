@@ -1,0 +1,273 @@
+"""CRV: losses that are no numbers, that blow up, that jump."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
+from netdoctor.report import Severity
+from netdoctor.rules.core import Hit, Skip, rule
+from netdoctor.rules.curve_states import (
+    DIVERGED,
+    diverged,
+    divergence,
+    lost,
+    not_learning,
+    too_few,
+)
+
+
+@rule("CRV003", "unstable-training", Severity.WARNING)
+def unstable_training(
+    facts: CurveFacts,
+    *,
+    threshold: float = 0.1,
+    level_share: float = 0.1,
+    small: float = 0.015,
+    small_level: float = 0.25,
+    min_points: int = 8,
+) -> Iterator[Hit | Skip]:
+    """The training loss jumps up and down from one epoch to the next.
+
+    Measures: the scatter of the training loss around its own trend after the first quarter,
+    between epochs or sixtieths of the steps, as a share of how far it fell in all. A warning from
+    `threshold` on, if it is also `level_share` of the loss's level; or from `small` on, if it is
+    `small_level` of the level: of a loss that is nearly 0 most of the time.
+
+    Why: the steps overshoot. The weights that training ends with are a matter of luck.
+
+    False alarm: losses of single steps are noisy by nature: medians of stretches are judged.
+    A few spikes are loss-spike. A cyclic learning rate moves the loss by design (skipped, where
+    the rate is logged). Fewer than `min_points` points show no pattern.
+
+    Remedy: lower the learning rate (`netdoctor lrfind` suggests one), clip gradients, use larger
+    batches.
+
+    Source: Zhang et al. 2021 (AutoTrainer), oscillating loss; thresholds: house heuristic.
+    """
+    train = facts.loss.train
+    if reason := too_few(facts, train, least=min_points) or _moved(facts):
+        yield Skip(reason)
+        return
+    assert train is not None
+    share = train.share(train.roughness)
+    relative = _relative(train)
+    clear = share >= threshold and (relative is None or relative >= level_share)
+    low = share >= small and relative is not None and relative >= small_level
+    if not clear and not low:
+        return
+    if not_learning(facts):
+        return
+    yield Hit(
+        facts.subject,
+        f"{train.name} jumps by {train.roughness:.3g} from point to point after the first "
+        f"quarter, {100 * share:.0f} % of all it fell",
+        {"scatter_share": share, "threshold": threshold, "scatter": train.roughness,
+         "drop": train.drop, "points": train.points},
+        "Lower the learning rate (`netdoctor lrfind` suggests one), clip gradients, or use "
+        "larger batches.",
+    )  # fmt: skip
+
+
+def _relative(track: Track) -> float | None:
+    """The scatter over the level; None where the level says nothing."""
+    if track.better > 0 or track.y.min() < 0 or track.middle <= 0:
+        return None
+    return track.roughness / track.middle
+
+
+def _moved(facts: CurveFacts) -> str | None:
+    if facts.rate is not None and facts.rate.schedule == "cyclic":
+        return "the learning rate goes up and down by design"
+    track = diverged(facts)
+    return f"{track.name} has diverged" if track is not None else None
+
+
+@rule("CRV005", "nan-loss", Severity.ERROR)
+def nan_loss(facts: CurveFacts, *, threshold: int = 1) -> Iterator[Hit | Skip]:
+    """A loss is NaN or infinite.
+
+    Measures: the values of every training and validation loss that are no finite numbers;
+    `threshold` of them are reported. What the log leaves out is not a value.
+
+    Why: one NaN in a step's loss makes every weight NaN, unless the step is skipped. From there
+    on nothing is learnt.
+
+    False alarm: mixed precision skips steps whose gradients overflow, and an average over an
+    empty validation set is NaN. Both are worth mending, so both are told.
+
+    Remedy: `netdoctor check-forward` names the operation that makes the first NaN, `netdoctor
+    gradflow` the gradient. Lower the learning rate if the loss rose before.
+
+    Source: IEEE 754; house heuristic.
+    """
+    if not facts.loss.tracks and not facts.non_finite:
+        yield Skip("the log has no loss")
+    for bad in facts.non_finite:
+        if bad.count < threshold:
+            continue
+        stretch = f"from {facts.where(bad.first)} on" if bad.lasting else (
+            f"at {facts.where(bad.first)}" if bad.count == 1
+            else f"from {facts.where(bad.first)} to {facts.where(bad.last)}, and then recovers"
+        )  # fmt: skip
+        before = "" if bad.before is None else f"; the last value before is {bad.before:.4g}"
+        yield Hit(
+            bad.name,
+            f"{bad.name} is {bad.kind} {stretch} ({bad.count} of {bad.points} values){before}",
+            {"non_finite": bad.count, "threshold": threshold, "first": bad.first,
+             "last": bad.last, "lasting": bad.lasting, "before": bad.before},
+            "`netdoctor check-forward` names the operation that makes it, `netdoctor gradflow` "
+            "the gradient; load a checkpoint from before, and lower the learning rate if the "
+            "loss rose first.",
+        )  # fmt: skip
+
+
+@rule("CRV006", "divergence", Severity.ERROR)
+def divergence_of_loss(
+    facts: CurveFacts, *, threshold: float = DIVERGED, min_points: int = 4
+) -> Iterator[Hit | Skip]:
+    """The training loss rises far above its best and stays there.
+
+    Measures: how far the loss ends above its lowest trend, over how far it had fallen; for a
+    positive loss at least half of where it started is taken for the fall. A finding from
+    `threshold` on, if the last tenth of the points all stay up and the rise is beyond the noise.
+    Where only a validation loss is logged, four times as much is asked: overfitting raises it too.
+
+    Why: the weights are past saving; training longer makes nothing better.
+
+    False alarm: a loss that rises during warm-up comes down again, and so does a spike. Losses of
+    two players (GAN) and rewards are not judged, and fewer than `min_points` points prove nothing.
+
+    Remedy: go back to a checkpoint before the rise; lower the learning rate, warm it up, clip
+    gradients. `netdoctor lrfind` shows the rate at which the loss blows up.
+
+    Source: Zhang et al. 2021 (AutoTrainer); Schoop et al. 2021 (UMLAUT); thresholds: house
+    heuristic.
+    """
+    main = facts.main
+    if reason := too_few(facts, main, least=min_points):
+        yield Skip(reason)
+        return
+    assert main is not None
+    value = divergence(main)
+    if value < (threshold if main.role == "train loss" else 4 * threshold):
+        return
+    onset = float(main.x[int(main.trend.argmin())])
+    yield Hit(
+        facts.subject,
+        f"{main.name} rises from {main.best:.4g} at {facts.where(onset)} to {main.end:.4g}, "
+        f"and stays there",
+        {"rise_share": value, "threshold": threshold, "start": main.start, "best": main.best,
+         "end": main.end, "onset": onset, "noise": main.noise},
+        "Go back to a checkpoint from before the rise; lower the learning rate (`netdoctor "
+        "lrfind` shows where the loss blows up), warm it up, or clip gradients.",
+    )  # fmt: skip
+
+
+@rule("CRV008", "oscillating-validation", Severity.WARNING)
+def oscillating_validation(
+    facts: CurveFacts,
+    *,
+    threshold: float = 0.15,
+    small: float = 0.04,
+    small_level: float = 0.3,
+    over_train: float = 3.0,
+    least_metric: float = 0.04,
+    min_points: int = 10,
+) -> Iterator[Hit | Skip]:
+    """Validation jumps from epoch to epoch while training is smooth.
+
+    Measures: the scatter of the validation loss (of the metric, where no loss is logged) around
+    its own trend after the first quarter, as a share of how far it improved in all. A warning
+    from `threshold` on, or from `small` on if it is `small_level` of the loss's level; if it is
+    `over_train` times the training curve's scatter; of a metric that is a share, `least_metric`
+    at least.
+
+    Why: which checkpoint is kept is a matter of luck, and one evaluation says little.
+
+    False alarm: a small validation set scatters by sqrt(p (1 - p) / n). Early epochs at a high
+    learning rate scatter and settle later: they are left out. Fewer than `min_points` points
+    show no pattern.
+
+    Remedy: evaluate on more samples; check the momentum of batch norm and the mode (`netdoctor
+    check-forward` compares training and evaluation); lower the learning rate, or average weights.
+
+    Source: Zhang et al. 2021 (AutoTrainer); thresholds: house heuristic.
+    """
+    pair = _oscillating(facts)
+    validation = pair.validation if pair else None
+    if reason := too_few(facts, validation, least=min_points) or lost(facts) or _moved(facts):
+        yield Skip(reason)
+        return
+    assert pair is not None
+    assert validation is not None
+    share = validation.share(validation.roughness)
+    smooth = pair.train.roughness if pair.train is not None else 0.0
+    quiet = pair.share and validation.roughness < least_metric
+    relative = _relative(validation)
+    low = share >= small and relative is not None and relative >= small_level
+    clear = share >= threshold or low
+    if not clear or validation.roughness < over_train * smooth or quiet:
+        return
+    if not_learning(facts) or _near_floor(validation):
+        return
+    yield Hit(
+        facts.subject,
+        f"{validation.name} jumps by {validation.roughness:.3g} from point to point after the "
+        f"first quarter, {100 * share:.0f} % of all it improved; training by {smooth:.3g}",
+        {"scatter_share": share, "threshold": threshold, "scatter": validation.roughness,
+         "train_scatter": smooth, "drop": validation.drop, "points": validation.points},
+        "Evaluate on more samples; check the batch norms' momentum with `netdoctor "
+        "check-forward`; lower the learning rate or average the weights.",
+    )  # fmt: skip
+
+
+def _oscillating(facts: CurveFacts) -> Pair | None:
+    return facts.loss if facts.loss.validation is not None else facts.metric
+
+
+def _near_floor(track: Track) -> bool:
+    """Whether a positive loss scatters by less than a tenth of its level."""
+    return track.better < 0 and track.y.min() > 0 and track.roughness < 0.1 * track.end
+
+
+@rule("CRV009", "loss-spike", Severity.WARNING)
+def loss_spike(
+    facts: CurveFacts, *, threshold: float = 0.15, most: float = 0.1
+) -> Iterator[Hit | Skip]:
+    """The training loss jumps up for a moment and comes back.
+
+    Measures: the height of the highest rise above the running median, over how far the loss fell
+    in all; a warning from `threshold` on. Such a rise is 8 standard deviations or more, stands
+    out from the other rises four times, and has come back within 3 % of the run.
+
+    Why: a bad batch, an overflow, or a learning rate on the edge of stability; the next one may
+    not come back.
+
+    False alarm: the first tenth of the run (warm-up) and restarts of a logged learning rate are
+    left out. More than `most` of the points are unstable-training.
+
+    Remedy: look at the batch of that step (`netdoctor check-loader`), clip gradients, lower the
+    learning rate.
+
+    Source: Chowdhery et al. 2022 (PaLM), loss spikes; thresholds: house heuristic.
+    """
+    train = facts.loss.train
+    if reason := too_few(facts, train, least=8):
+        yield Skip(reason)
+        return
+    assert train is not None
+    high = [spike for spike in train.spikes if spike.height >= threshold * train.drop]
+    if not high or len(high) > max(3, most * train.points) or diverged(facts) is not None:
+        return
+    worst = max(high, key=lambda spike: spike.height)
+    count = "once" if len(high) == 1 else f"{len(high)} times"
+    yield Hit(
+        facts.subject,
+        f"{train.name} spikes {count}; the highest reaches {worst.value:.4g} at "
+        f"{facts.where(worst.x)}, {worst.height:.3g} above the curve",
+        {"height_share": worst.height / train.drop, "threshold": threshold,
+         "spikes": [spike.x for spike in high], "sigmas": worst.sigmas, "noise": train.noise},
+        "Look at the batch of that step (`netdoctor check-loader`), clip gradients, or lower the "
+        "learning rate.",
+    )  # fmt: skip

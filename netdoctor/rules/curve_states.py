@@ -1,0 +1,171 @@
+"""What more than one rule of curves asks: has it diverged, has it learnt, how good is it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
+
+LEAST_POINTS = 6
+DIVERGED = 0.5
+NOT_LEARNT = 0.03
+
+
+def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS) -> str | None:
+    """Why the curves cannot be judged; None where they can."""
+    given = [track for track in tracks if track is not None]
+    if not given:
+        return "the log has no such curve"
+    shortest = min(given, key=lambda track: len(track.y))
+    if len(shortest.y) < least:
+        return f"{shortest.name} has {len(shortest.y)} finite points: {least} are needed"
+    return None
+
+
+def lost(facts: CurveFacts) -> str | None:
+    """That the training loss ends as no number; None where it does not."""
+    main = facts.main
+    for each in facts.non_finite:
+        if each.lasting and main is not None and each.name == main.name:
+            return f"{each.name} is {each.kind} from {facts.where(each.first)} on"
+    return None
+
+
+def divergence(track: Track) -> float:
+    """The rise from its best to its end, over its fall from start to best.
+
+    Of a positive loss that hardly fell, half of where it started counts as its fall. 0 where the
+    rise is within the noise, or where it came down again.
+    """
+    least = track.drop if track.y.min() < 0 else max(track.drop, abs(track.start) / 2)
+    tail = track.y[-max(2, round(0.12 * len(track.y))) :]
+    if track.rise <= 0 or least <= 0:
+        return 0.0
+    steady = min(track.rise, float(tail.min()) - track.best)
+    sure = track.rise > 6 * _calm(track)
+    return track.rise / least if sure and steady > 0.6 * track.rise else 0.0
+
+
+def _calm(track: Track) -> float:
+    """Noise of a point up to the best one: where it blows up the noise does as well."""
+    until = track.y[: max(track.best_index + 1, 4)]
+    if len(until) < 6:
+        return 0.0
+    off = np.abs(until[1:-1] - (until[:-2] + until[2:]) / 2)
+    return min(float(np.median(off)) / 0.826, track.noise)
+
+
+def diverged(facts: CurveFacts) -> Track | None:
+    """The loss that has diverged; of validation only where no training loss is logged."""
+    main = facts.main
+    if main is None or len(main.y) < 4:
+        return None
+    limit = DIVERGED if main.role == "train loss" else 4 * DIVERGED
+    return main if divergence(main) >= limit else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Level:
+    """How much of what there was to learn is left.
+
+    Attributes:
+        left: share that is left at the best of training and validation, 1 for nothing learnt.
+        by: what it is read off.
+        known: whether what it is compared with is known, not guessed.
+    """
+
+    left: float
+    by: str
+    known: bool
+
+
+def level(facts: CurveFacts) -> Level | None:
+    """By the accuracy where there is one, else by chance; None where neither is known.
+
+    No other metric and no loss tells how good is good: a mean precision of a half is.
+    """
+    metric, chance = facts.metric, facts.chance
+    if metric is not None and metric.share and "acc" in metric.measure.lower():
+        nothing = 0.0 if chance is None else chance.accuracy
+        best = max(track.best for track in metric.tracks)
+        return Level((1 - best) / (1 - nothing), metric.measure, True)
+    if chance is None or not facts.loss.tracks:
+        return None
+    left = min(track.end for track in facts.loss.tracks) / chance.loss
+    return Level(left, f"ln {chance.classes} = {chance.loss:.3g}", chance.sure)
+
+
+def not_learning(facts: CurveFacts) -> str | None:
+    """The reason to say that nothing was learnt; None where something was, or nobody can tell."""
+    main = judged(facts)
+    if main is None or len(main.y) < LEAST_POINTS:
+        return None
+    return stuck(facts, main, NOT_LEARNT)
+
+
+def judged(facts: CurveFacts) -> Track | None:
+    """The loss that tells whether training works; without any, the metric of a known range."""
+    if facts.main is not None or facts.metric is None or not facts.metric.share:
+        return facts.main
+    return facts.metric.train or facts.metric.validation
+
+
+def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
+    """The reason to say that the loss never fell by more than that share of its level."""
+    metric = facts.metric
+    if main.role.endswith("metric"):
+        return None if metric is None else _stuck_metric(facts, metric)
+    if fallen(facts, main) > threshold or main.start <= 0:
+        return None
+    if metric is not None and metric.share:
+        return _stuck_metric(facts, metric)
+    if facts.chance is not None:
+        at = main.end / facts.chance.loss
+        chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
+        return f"it stays at {chance}" if at > 0.93 else None
+    error = main.noise * math.sqrt(2 / max(1, len(main.y) / 3))
+    unmoved = main.start - main.end < 2 * error and error < 0.005 * main.start
+    if unmoved and len(main.y) >= 8 and main.end >= 0.5:
+        return "a fall of one percent would have been seen"
+    return None
+
+
+def fallen(facts: CurveFacts, track: Track) -> float:
+    """How far it came down at its lowest, as a share of its start or of chance, if that is less."""
+    third = max(2, len(track.y) // 3)
+    first = float(np.median(track.y[: max(1, third // 2)]))
+    if facts.chance is not None and track.better < 0:
+        first = min(first, facts.chance.loss)
+    lowest = min(float(np.median(track.y[-third:])), float(np.median(track.trend[third:])))
+    return (first - lowest) / abs(first) if first else 0.0
+
+
+def _stuck_metric(facts: CurveFacts, metric: Pair) -> str | None:
+    best = max(metric.tracks, key=lambda track: track.better * track.best)
+    moved = -best.better * (best.start - best.best) > max(0.03, 3 * best.noise)
+    constant = all(float(np.ptp(track.y)) == 0 for track in metric.tracks)
+    if facts.chance is not None and "acc" in metric.measure.lower():
+        excess = best.best - facts.chance.accuracy
+        near = excess < max(0.05, 0.6 * facts.chance.accuracy)
+        if near and not (moved and excess > 0.05):
+            return f"{metric.measure} stays at {best.best:.3g}, as by guessing"
+    if constant and len(best.y) >= LEAST_POINTS:
+        return f"{metric.measure} is {best.best:.4g} throughout"
+    bad = best.best < 0.6 if best.better > 0 else best.best > 0.4
+    return f"{metric.measure} stays at {best.best:.3g}" if bad and not moved else None
+
+
+def blocked(facts: CurveFacts, *tracks: Track | None) -> str | None:
+    """Why a rule that asks how well a run learnt has nothing to ask."""
+    if few := too_few(facts, *tracks):
+        return few
+    if reason := lost(facts):
+        return reason
+    if (track := diverged(facts)) is not None:
+        return f"{track.name} has diverged"
+    if not_learning(facts):
+        return "nothing was learnt"
+    return None

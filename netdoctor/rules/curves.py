@@ -1,0 +1,291 @@
+"""CRV: training against validation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
+from netdoctor.report import Severity
+from netdoctor.rules.core import Hit, Skip, rule
+from netdoctor.rules.curve_states import blocked, too_few
+
+
+@rule("CRV001", "overfitting", Severity.WARNING)
+def overfitting(
+    facts: CurveFacts,
+    *,
+    threshold: float = 0.05,
+    of_best: float = 0.1,
+    sure: float = 4.0,
+    metric_gap: float = 0.08,
+    metric_fall: float = 0.02,
+    min_points: int = 6,
+) -> Iterator[Hit | Skip]:
+    """Validation gets worse while training gets better.
+
+    Measures: how far the validation loss ends above its best, as a share of how far it fell
+    before; a warning from `threshold` on, if that is also `of_best` of its best value and `sure`
+    standard errors of the noise, and the training loss fell meanwhile. Where the validation
+    metric still improves, or holds while the training metric is less than `metric_gap` ahead, the
+    network only becomes overconfident: an info, and called miscalibration. Without a validation
+    loss, the metric's own fall counts, from `metric_fall` on.
+
+    Why: from the best epoch on the network learns the training samples, not the task.
+
+    False alarm: a validation loss that comes down again (epoch-wise double descent) is quiet, a
+    noisy one as well. Fewer than `min_points` points prove nothing.
+
+    Remedy: stop at the best epoch, or load its checkpoint; more data, augmentation, weight decay
+    or dropout. Miscalibration: temperature scaling, label smoothing.
+
+    Source: Prechelt 1998, "Early stopping - but when?" (generalisation loss); Guo et al. 2017 for
+    calibration; thresholds: measured on logs of real runs, house heuristic.
+    """
+    pair = facts.loss if facts.loss.validation is not None else facts.metric
+    validation = pair.validation if pair is not None else None
+    if reason := blocked(facts, validation) or too_few(facts, validation, least=min_points):
+        yield Skip(reason)
+        return
+    assert pair is not None
+    assert validation is not None
+    if pair is facts.metric:
+        yield from _metric_alone(facts, pair, validation, threshold, metric_fall, sure)
+        return
+    share = validation.share(validation.rise)
+    certain = validation.rise > sure * validation.rise_error
+    relative = validation.rise >= of_best * abs(validation.best)
+    if share < threshold or not certain or not relative or not _kept_rising(pair, validation):
+        return
+    doubt = _only_confidence(facts, validation, metric_gap, metric_fall)
+    yield _overfitted(facts, pair, validation, share, threshold, doubt)
+
+
+def _kept_rising(pair: Pair, validation: Track) -> bool:
+    """Whether the rise lasts to the end, over enough points, while training improved."""
+    best = int((-validation.better * validation.trend).argmin())
+    after = validation.y[best + 1 :]
+    if len(after) < max(3, 0.1 * len(validation.y)):
+        return False
+    worse = -validation.better * (after - validation.best)
+    recovered = abs(validation.peak - validation.end) > 0.35 * abs(
+        validation.peak - validation.best
+    )
+    if recovered and -validation.late_change > 2 * validation.late_error:
+        return False
+    if float(np.mean(worse[len(worse) // 2 :] > 0)) < 0.8:
+        return False
+    if pair.train is None:
+        return True
+    then = pair.train.at(float(validation.x[best]))
+    return -pair.train.better * (pair.train.end - then) < 0.02 * pair.train.drop
+
+
+def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: float) -> str | None:
+    """Why the rising loss is no overfitting: what the metric did meanwhile."""
+    metric = facts.metric
+    if metric is None or metric.validation is None or len(metric.validation.y) < 6:
+        return None
+    track = metric.validation
+    best = float(validation.x[int(validation.trend.argmin())])
+    gained = -track.better * (track.at(best) - track.end)
+    span = 1.0 if metric.share else max(track.drop, 1e-12)
+    error = track.end_error * 1.5
+    left = 1 - track.at(best) if metric.share and track.better > 0 else span
+    if gained > max(0.1 * left, 0.005 * span, 2 * error):
+        return f"while {track.name} rises from {track.at(best):.3g} to {track.end:.3g}"
+    if track.rise > max(fall * span, 3 * error):
+        return None
+    ahead = metric.gap
+    if metric.share and ahead is not None and ahead < gap:
+        return f"while {track.name} holds at {track.end:.3g}"
+    return None
+
+
+def _overfitted(
+    facts: CurveFacts, pair: Pair, validation: Track, share: float, threshold: float,
+    doubt: str | None,
+) -> Hit:  # fmt: skip
+    train = "" if pair.train is None else f"; {pair.train.name} falls to {pair.train.end:.4g}"
+    story = (
+        f"{validation.name} rises from {validation.y[validation.best_index]:.4g} at "
+        f"{facts.where(validation.best_x)} to {validation.end:.4g}"
+    )
+    evidence = _evidence(facts, validation, share, threshold)
+    if doubt:
+        return Hit(
+            facts.subject,
+            f"miscalibration, not overfitting: {story} {doubt}; the network grows overconfident",
+            evidence,
+            "Choose the checkpoint by the metric; for trustworthy probabilities use label "
+            "smoothing or temperature scaling.",
+            Severity.INFO,
+        )
+    return Hit(
+        facts.subject,
+        f"{story}{train}",
+        evidence,
+        f"Stop at {facts.where(validation.best_x)} or load its checkpoint; more data, "
+        "augmentation, weight decay or dropout. `netdoctor check-loader` looks for duplicates "
+        "and a different distribution in the validation data.",
+    )
+
+
+def _metric_alone(
+    facts: CurveFacts, pair: Pair, track: Track, threshold: float, fall: float, sure: float
+) -> Iterator[Hit]:
+    least = fall if pair.share else max(threshold, 0.1) * track.drop
+    share = track.share(track.rise)
+    if track.rise < max(least, sure * track.rise_error) or share < threshold:
+        return
+    if not _kept_rising(pair, track):
+        return
+    yield Hit(
+        facts.subject,
+        f"{track.name} is best at {facts.where(track.best_x)}, "
+        f"{track.y[track.best_index]:.4g}, and ends at {track.end:.4g}",
+        _evidence(facts, track, share, threshold),
+        f"Stop at {facts.where(track.best_x)} or load its checkpoint; more data, augmentation, "
+        "weight decay or dropout.",
+    )
+
+
+def _evidence(facts: CurveFacts, track: Track, share: float, threshold: float) -> dict[str, Any]:
+    return {
+        "rise_share": share, "threshold": threshold, "best_epoch": track.best_x,
+        "best": float(track.y[track.best_index]), "end": track.end, "rise": track.rise,
+        "noise": track.noise, "start": track.start,
+    }  # fmt: skip
+
+
+@rule("CRV004", "generalisation-gap", Severity.WARNING)
+def generalisation_gap(
+    facts: CurveFacts,
+    *,
+    threshold: float = 0.1,
+    loss_share: float = 0.25,
+    ratio: float = 2.0,
+    sure: float = 4.0,
+    min_points: int = 6,
+) -> Iterator[Hit | Skip]:
+    """Training ends far better than validation.
+
+    Measures: how far the training metric is ahead of validation's at the end, for a metric
+    between 0 and 1: a warning from `threshold` on. Without such a metric: how far the validation
+    loss ends above the training loss, over all that training fell, from `loss_share` on, if it is
+    also `ratio` times the training loss. Both must be `sure` standard errors of the noise.
+
+    Why: the network knows the training samples better than the task; or the two sets are of
+    different distributions.
+
+    False alarm: validation that is harder by nature. A training metric that is a mean over the
+    epoch, dropout and augmentation hide part of the gap, they never make one. Fewer than
+    `min_points` points prove nothing.
+
+    Remedy: more data, augmentation, weight decay; `netdoctor check-loader --against` compares the
+    two sets.
+
+    Source: Zhang et al. 2021; thresholds: house heuristic.
+    """
+    pair = facts.metric
+    if pair is None or not pair.share or pair.gap is None:
+        pair = facts.loss
+    if pair.train is None or pair.validation is None:
+        yield Skip("it needs a training and a validation curve of the same measure")
+        return
+    if reason := blocked(facts, pair.train, pair.validation) or too_few(
+        facts, *pair.tracks, least=min_points
+    ):
+        yield Skip(reason)
+        return
+    gap = pair.gap or 0.0
+    error = float(np.hypot(pair.train.end_error, pair.validation.end_error))
+    if gap <= sure * error:
+        return
+    if pair is facts.metric:
+        if gap >= threshold:
+            yield _apart(facts, pair, gap, threshold, error, f"{gap:.3g} apart")
+        return
+    share = pair.train.share(gap)
+    low = pair.train.end <= 0 or pair.validation.end >= ratio * pair.train.end
+    if share >= loss_share and low:
+        yield _apart(facts, pair, share, loss_share, error, f"{gap:.3g} apart")
+
+
+def _apart(
+    facts: CurveFacts, pair: Pair, gap: float, threshold: float, error: float, story: str
+) -> Hit:
+    assert pair.train is not None
+    assert pair.validation is not None
+    return Hit(
+        facts.subject,
+        f"{pair.train.name} ends at {pair.train.end:.4g} and {pair.validation.name} at "
+        f"{pair.validation.end:.4g}, {story}",
+        {"gap": gap, "threshold": threshold, "train": pair.train.end,
+         "validation": pair.validation.end, "error": error},
+        "More data, augmentation or weight decay; `netdoctor check-loader --against` tells "
+        "whether the two sets are alike.",
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Side:
+    """How often, and by how much, validation is better."""
+
+    share: float
+    margin: float
+
+
+@rule("CRV011", "validation-below-training", Severity.INFO)
+def validation_below_training(
+    facts: CurveFacts, *, threshold: float = 0.05, often: float = 0.8, min_points: int = 6
+) -> Iterator[Hit | Skip]:
+    """The validation loss is lower than the training loss.
+
+    Measures: how far the validation loss lies below the training loss in the second half of the
+    run, the median as a share of the training loss: from `threshold` on, if it is lower at
+    `often` of the points.
+
+    Why: mostly harmless: dropout and augmentation act in training only, and the training loss is
+    a mean over an epoch in which the network got better. But it is also what samples shared by
+    both sets, or an easy validation set, look like.
+
+    False alarm: it is no defect in itself, hence an info. Fewer than `min_points` points prove
+    nothing.
+
+    Remedy: evaluate the training data in evaluation mode and compare; `netdoctor check-loader
+    --against` looks for samples that both sets share.
+
+    Source: Schoop et al. 2021 (UMLAUT); thresholds: house heuristic.
+    """
+    train, validation = facts.loss.train, facts.loss.validation
+    if train is None or validation is None:
+        yield Skip("it needs a training and a validation loss")
+        return
+    if reason := blocked(facts, train, validation) or too_few(
+        facts, train, validation, least=min_points
+    ):
+        yield Skip(reason)
+        return
+    side = _side(train, validation)
+    if side.margin < threshold or side.share < often:
+        return
+    yield Hit(
+        facts.subject,
+        f"{validation.name} is {100 * side.margin:.0f} % below {train.name} in the second half",
+        {"margin": side.margin, "threshold": threshold, "often": side.share,
+         "train": train.end, "validation": validation.end},
+        "Usual with dropout or augmentation; to be sure, evaluate the training data in "
+        "evaluation mode, and run `netdoctor check-loader --against` for shared samples.",
+    )  # fmt: skip
+
+
+def _side(train: Track, validation: Track) -> _Side:
+    late = validation.x >= (validation.x[0] + validation.x[-1]) / 2
+    reference = np.interp(validation.x[late], train.x, train.trend)
+    below = reference - validation.y[late]
+    scale = np.maximum(np.abs(reference), 1e-12)
+    return _Side(float(np.mean(below > 0)), float(np.median(below / scale)))
