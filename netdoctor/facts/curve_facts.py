@@ -69,8 +69,10 @@ class Track:
         x, y: (P,) ascending x, finite y.
         trend: (P,) running median of y, then running mean.
         noise: standard deviation of a point of y around its trend.
-        roughness: the same of the last three quarters, by the upper quartile: it also sees a
-            curve of which only every third point jumps.
+        roughness: the same by the upper quartile, which also sees a curve of which only every
+            third point jumps: of the last three quarters or the last three eighths, the lesser.
+        by_chance: what roughness would be if the steps in a stretch were independent; 0 where
+            points are no stretches.
         middle: level of the last three quarters.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
@@ -94,6 +96,7 @@ class Track:
     trend: Floats
     noise: float
     roughness: float
+    by_chance: float
     middle: float
     start: float
     end: float

@@ -14,6 +14,7 @@ from netdoctor.probes.curve_spikes import spikes
 _MOST_EPOCHS = 400
 _MOST_STEPS = 60
 _FLAT = 0.04
+_SAMPLE = 20_000
 
 
 def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ()) -> Track | None:
@@ -33,6 +34,9 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
     xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS)
     better = curve.better if curve.role.endswith("metric") else -1
     measured = _measured(curve, better, len(y), xs, ys)
+    if len(ys) < len(y):
+        of_median = 1.25 * noise(y[-_SAMPLE:]) * (len(ys) / len(y)) ** 0.5
+        measured = dataclasses.replace(measured, by_chance=of_median)
     if curve.role != "train loss":
         return measured
     return dataclasses.replace(measured, spikes=spikes(x, y, measured.drop, rises))
@@ -54,7 +58,8 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
     change, error = _late(-better * y, late)
     return Track(
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
-        x=x, y=y, trend=smooth, noise=sigma, roughness=roughness(y[len(y) // 4 :]),
+        x=x, y=y, trend=smooth, noise=sigma, by_chance=0.0,
+        roughness=min(roughness(y[len(y) // 4 :]), roughness(y[5 * len(y) // 8 :])),
         middle=level(y[len(y) // 4 :]),
         start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),

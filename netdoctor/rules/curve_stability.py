@@ -16,13 +16,15 @@ from netdoctor.rules.curve_states import (
     too_few,
 )
 
+_BEYOND_CHANCE = 3.0
+
 
 @rule("CRV003", "unstable-training", Severity.WARNING)
 def unstable_training(
     facts: CurveFacts,
     *,
-    threshold: float = 0.1,
-    level_share: float = 0.1,
+    threshold: float = 0.05,
+    level_share: float = 0.08,
     small: float = 0.015,
     small_level: float = 0.25,
     min_points: int = 8,
@@ -32,11 +34,13 @@ def unstable_training(
     Measures: the scatter of the training loss around its own trend after the first quarter,
     between epochs or sixtieths of the steps, as a share of how far it fell in all. A warning from
     `threshold` on, if it is also `level_share` of the loss's level; or from `small` on, if it is
-    `small_level` of the level: of a loss that is nearly 0 most of the time.
+    `small_level` of the level and validation jumps with it: of a loss that is low most of the
+    time.
 
     Why: the steps overshoot. The weights that training ends with are a matter of luck.
 
-    False alarm: losses of single steps are noisy by nature: medians of stretches are judged.
+    False alarm: losses of single steps are noisy by nature: medians of stretches are judged,
+    and must scatter three times as much as those of independent steps.
     A few spikes are loss-spike. A cyclic learning rate moves the loss by design (skipped, where
     the rate is logged). Fewer than `min_points` points show no pattern.
 
@@ -54,7 +58,9 @@ def unstable_training(
     relative = _relative(train)
     clear = share >= threshold and (relative is None or relative >= level_share)
     low = share >= small and relative is not None and relative >= small_level
-    if not clear and not low:
+    if not clear and not (low and _felt(facts, train)):
+        return
+    if train.roughness < _BEYOND_CHANCE * train.by_chance:
         return
     if not_learning(facts):
         return
@@ -67,6 +73,12 @@ def unstable_training(
         "Lower the learning rate (`netdoctor lrfind` suggests one), clip gradients, or use "
         "larger batches.",
     )  # fmt: skip
+
+
+def _felt(facts: CurveFacts, train: Track) -> bool:
+    """Whether the validation loss jumps as much as the training loss."""
+    validation = facts.loss.validation
+    return validation is not None and validation.roughness >= train.roughness
 
 
 def _relative(track: Track) -> float | None:
@@ -208,6 +220,8 @@ def oscillating_validation(
     low = share >= small and relative is not None and relative >= small_level
     clear = share >= threshold or low
     if not clear or validation.roughness < over_train * smooth or quiet:
+        return
+    if validation.roughness < _BEYOND_CHANCE * validation.by_chance:
         return
     if not_learning(facts) or _near_floor(validation):
         return

@@ -44,9 +44,9 @@ def divergence(track: Track) -> float:
     tail = track.y[-max(2, round(0.12 * len(track.y))) :]
     if track.rise <= 0 or least <= 0:
         return 0.0
-    steady = min(track.rise, float(tail.min()) - track.best)
+    steady = float(tail.min()) - track.best > 0.6 * min(track.rise, least)
     sure = track.rise > 6 * _calm(track)
-    return track.rise / least if sure and steady > 0.6 * track.rise else 0.0
+    return track.rise / least if sure and steady else 0.0
 
 
 def _calm(track: Track) -> float:

@@ -95,14 +95,19 @@ def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: flo
     span = 1.0 if metric.share else max(track.drop, 1e-12)
     error = track.end_error * 1.5
     left = 1 - track.at(best) if metric.share and track.better > 0 else span
-    if gained > max(0.1 * left, 0.005 * span, 2 * error):
+    ahead = metric.gap if metric.share else None
+    clear = 0.25 if ahead is not None and ahead >= gap else 0.1
+    if gained > max(clear * left, 0.005 * span, 2 * error):
         return f"while {track.name} rises from {track.at(best):.3g} to {track.end:.3g}"
     if track.rise > max(fall * span, 3 * error):
         return None
-    ahead = metric.gap
-    if metric.share and ahead is not None and ahead < gap:
-        return f"while {track.name} holds at {track.end:.3g}"
-    return None
+    if ahead is None and metric.share and track.better > 0:
+        ahead = (1 - track.end) / 2
+    return (
+        f"while {track.name} holds at {track.end:.3g}"
+        if ahead is not None and ahead < gap
+        else None
+    )
 
 
 def _overfitted(

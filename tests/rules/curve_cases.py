@@ -19,7 +19,7 @@ def track(role: CurveRole, y: np.ndarray = FALL, **changes: object) -> Track:
     better = 1 if role.endswith("metric") else -1
     made = Track(
         name=role.replace(" ", "_"), role=role, measure="accuracy" if better > 0 else "loss",
-        better=better, points=len(y), x=EPOCHS[: len(y)], y=y, trend=y, noise=0.0, roughness=0.0,
+        better=better, points=len(y), x=EPOCHS[: len(y)], y=y, trend=y, noise=0.0, roughness=0.0, by_chance=0.0,
         middle=1.0,
         start=float(y[0]), end=float(y[-1]), end_error=0.0, best=float((better * y).max() * better),
         best_index=int((better * y).argmax()), peak=float(y.max()), late_change=0.0,
@@ -94,7 +94,7 @@ CURVES = {
     "CRV003": (
         facts(track("train loss", roughness=0.4)),
         facts(),
-        facts(track("train loss", roughness=0.1)),
+        facts(track("train loss", roughness=0.05, middle=0.5)),
     ),
     "CRV004": (accuracy(0.9, 0.5), accuracy(0.95, 0.94), accuracy(0.1, 0.0, flat_from=10.0)),
     "CRV005": (not_finite(3), not_finite(0), not_finite(1)),
