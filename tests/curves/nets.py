@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -88,7 +89,7 @@ def deep_sigmoid(data: Split, width: int, dropout: float, momentum: float) -> nn
     """Six hidden layers of sigmoids, as of the time before ReLU."""
     sizes = [data.x[0].numel(), *[width] * 6]
     layers: list[nn.Module] = [nn.Flatten()]
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in itertools.pairwise(sizes):
         layers += [nn.Linear(before, after), nn.Sigmoid()]
     return nn.Sequential(*layers, nn.Linear(width, data.classes or 1))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from pathlib import Path
+
+from netdoctor.facts.curves import CurveRole, TrainingRun
 
 _RUNMEDIC = {
     "non_finite": "CRV005",
@@ -25,6 +28,24 @@ _TRAINSPOTTER = {
 }
 Named = list[tuple[str, bool]]
 """Codes, and whether each is a warning or an error."""
+
+
+def plain(run: TrainingRun, folder: Path) -> Path:
+    """The losses and the rate of a run as `step,train_loss,val_loss,lr`, which both read."""
+    names: dict[CurveRole, str] = {
+        "train loss": "train_loss", "validation loss": "val_loss", "learning rate": "lr"
+    }  # fmt: skip
+    rows: dict[float, dict[str, float]] = {}
+    for role, name in names.items():
+        for curve in run.of(role)[:1]:
+            for x, y in zip(curve.x, curve.y, strict=True):
+                rows.setdefault(float(x), {})[name] = float(y)
+    path = folder / "log.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["step", *names.values()], restval="")
+        writer.writeheader()
+        writer.writerows({"step": round(x), **rows[x]} for x in sorted(rows))
+    return path
 
 
 def _said(command: list[str]) -> str | None:

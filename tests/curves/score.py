@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
-import gzip
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -110,13 +109,13 @@ def tutorials(path: Path) -> Named | None:
 
 
 def _peer(path: Path, ask: Callable[[Path, Path], Named | None], program: Path) -> Named | None:
-    """Neither reads packed logs nor a metrics file by MLflow's folder name alone."""
-    if path.suffix != ".gz":
-        return ask(program, path)
+    """What it says of the log, or of its losses as a plain CSV where it cannot read the log."""
+    said = None if path.suffix == ".gz" else ask(program, path)
+    if said is not None:
+        return said
+    run = read(path).runs[0]
     with tempfile.TemporaryDirectory() as scratch:
-        plain = Path(scratch) / path.stem
-        plain.write_bytes(gzip.decompress(path.read_bytes()))
-        return ask(program, plain)
+        return ask(program, peers.plain(run, Path(scratch)))
 
 
 def verdicts(half: str | None, judge: Callable[[Path], Named | None]) -> list[Verdict]:

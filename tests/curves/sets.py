@@ -147,6 +147,7 @@ def text() -> Split:
 SETS: dict[str, Callable[[], Split]] = {
     function.__name__: functools.cache(function)
     for function in (
-        digits, cancer, wine, diabetes, housing, friedman, spirals, blobs, shapes, outlines, waves, text
+        digits, cancer, wine, diabetes, housing, friedman, spirals, blobs, shapes, outlines, waves,
+        text,
     )
 }  # fmt: skip

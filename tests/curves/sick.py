@@ -16,7 +16,8 @@ def _overfitting() -> list[Recipe]:
     return [
         run("blobs_mlp", "mlp", "blobs", "plain_csv", train_size=150, width=128, epochs=60),
         run("shapes_cnn", "cnn", "shapes", "keras", train_size=120, width=24, epochs=80),
-        run("shapes_resnet", "resnet", "shapes", "tensorboard", train_size=100, width=24, epochs=100),
+        run("shapes_resnet", "resnet", "shapes", "tensorboard", train_size=100, width=24,
+            epochs=100),
         run("diabetes_mlp", "mlp", "diabetes", "jsonl", width=128, epochs=80),
         run("text", "charformer", "text", "trainer_state", train_size=120, width=48, epochs=50,
             rate=3e-3, columns="loss"),
@@ -36,7 +37,8 @@ def _overfitting() -> list[Recipe]:
 
 def _underfitting() -> list[Recipe]:
     at_chance = ("digits_decay", "shapes_linear", "shapes_narrow", "digits_slow", "blobs_slow",
-                 "friedman_decay", "waves_gru", "frozen_digits", "spirals_narrow", "outlines_narrow")  # fmt: skip
+                 "friedman_decay", "waves_gru", "frozen_digits", "spirals_narrow",
+                 "outlines_narrow")  # fmt: skip
 
     def run(name: str, cause: str, net: str, data: str, writer: str, **more: object) -> Recipe:
         return Recipe(
@@ -68,8 +70,8 @@ def _underfitting() -> list[Recipe]:
         run("waves_gru", "one recurrent unit", "gru", "waves", "short_csv", width=1, epochs=40),
         run("frozen_digits", "a random body left frozen", "deep_sigmoid", "digits", "list_json",
             trouble="frozen body", epochs=30),
-        run("spirals_narrow", "two hidden units", "mlp", "spirals", "tensorboard", width=2, epochs=50,
-            rate=5e-3),
+        run("spirals_narrow", "two hidden units", "mlp", "spirals", "tensorboard", width=2,
+            epochs=50, rate=5e-3),
         run("blobs_dropout", "dropout of 0.9", "mlp", "blobs", "stdout_bars", dropout=0.9, width=64,
             epochs=40),
         run("outlines_narrow", "one channel", "cnn", "outlines", "plain_csv", width=1, epochs=30,
@@ -107,8 +109,8 @@ def _not_learning() -> list[Recipe]:
             trouble="unmatched labels", epochs=25, optimiser="sgd", rate=0.01),
         run("text_stranger", "the optimiser holds another network's weights", "charformer", "text",
             "trainer_state", trouble="optimiser of another network", epochs=8, columns="loss"),
-        run("high_rate", "a rate far too high killed the ReLUs at once", "cnn", "shapes", "list_json",
-            rate=0.05, epochs=40),
+        run("high_rate", "a rate far too high killed the ReLUs at once", "cnn", "shapes",
+            "list_json", rate=0.05, epochs=40),
         run("regression", "the outputs detached from the graph", "mlp", "housing", "mlflow",
             trouble="detached"),
         run("dead_steps", "ReLUs dead from the start", "mlp", "digits", "step_csv_gz",

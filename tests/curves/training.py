@@ -267,7 +267,7 @@ def train(recipe: Recipe) -> History:
 
 
 def _without_warm(steps: list[Row], epochs: list[Row], warm: int) -> tuple[list[Row], list[Row]]:
-    """The rows after the first `warm` epochs, counted anew: a run that goes on from a good start."""
+    """The rows after the first `warm` epochs, counted anew: a run with a good start."""
     if not warm:
         return steps, epochs
     first = int(epochs[warm - 1]["step"])

@@ -345,6 +345,7 @@ WRITERS: dict[str, Writer] = {
     function.__name__: function
     for function in (
         plain_csv, short_csv, tsv, fastai, ultralytics, jsonl, history_json, list_json, step_jsonl,
-        step_csv_gz, lightning, trainer_state, keras, stdout_bars, stdout_steps, tensorboard, mlflow,
+        step_csv_gz, lightning, trainer_state, keras, stdout_bars, stdout_steps, tensorboard,
+        mlflow,
     )
 }  # fmt: skip
