@@ -225,10 +225,16 @@ def _spikes() -> list[Recipe]:
 
 
 def _unstable() -> list[Recipe]:
+    lost_it = (
+        "cancer_sgd",
+        "spirals",
+        "waves_gru",
+    )  # ends far above its best: both names are right
+
     def run(name: str, net: str, data: str, writer: str, **more: object) -> Recipe:
         return Recipe(
             f"unstable_{name}", "unstable training", "a rate at the edge of stability", writer,
-            net, data, expected=("CRV003",),
+            net, data, expected=("CRV003", "CRV006") if name in lost_it else ("CRV003",),
             allowed=("CRV001", "CRV002", "CRV004", "CRV006", "CRV007", "CRV008", "CRV009"), **more,
         )  # fmt: skip
 
