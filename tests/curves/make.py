@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 import yaml
 
-from tests.curves import healthy, sick
+from tests.curves import healthy, sick, unsteady
+from tests.curves.loggers import WRITERS
 from tests.curves.training import Recipe, train
-from tests.curves.writers import WRITERS
 
 HERE = Path(__file__).parent
 HALVES = {"tuning": HERE / "tuning", "held-out": HERE / "held_out"}
@@ -24,7 +24,7 @@ HEALTHY = ("healthy", "validation below training", "still improving", "miscalibr
 
 def recipes() -> list[Recipe]:
     """Every run."""
-    return [*sick.runs(), *healthy.runs()]
+    return [*sick.runs(), *unsteady.runs(), *healthy.runs()]
 
 
 def halves(runs: Sequence[Recipe]) -> dict[str, str]:

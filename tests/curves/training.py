@@ -24,12 +24,12 @@ class Recipe:
         name: of the log file.
         condition: the sickness it was made to have, or the healthy kind of log.
         cause: what was done, in words.
-        writer: the format of the log, of `writers.WRITERS`.
+        writer: the format of the log, of `loggers.WRITERS`.
         columns: what the log holds: `all`, `loss` (train and validation loss), `train` (training
             loss alone), `accuracy` (accuracies alone).
         expected: codes of which a good diagnosis names one; empty for a healthy run.
         allowed: further codes that are no mistake here.
-        trouble: a bug that the loop then has, of `_FAULTS`.
+        trouble: a bug that the loop then has.
         when: at which shares of the run the trouble strikes.
     """
 
