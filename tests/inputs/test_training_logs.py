@@ -112,6 +112,18 @@ TEXTS = {
                        "val_loss=np.float64({v}) val_acc=np.float64({va})\n"),
     "colours.log": lines("\x1b[32mEpoch {e}\x1b[0m train loss: \x1b[1m{t}\x1b[0m train acc: {ta} "
                          "val loss: {v} val acc: {va}\n"),
+    "dev.log": lines("INFO:root:epoch {e} train: loss {t} acc {ta}; dev: loss {v} acc {va}\n"),
+    "tabs.log": lines("Epoch {e}\tTraining loss {t}\tTraining acc {ta}\tValidation loss {v}"
+                      "\tValidation acc {va}\n"),
+    "ascii_table.txt": "+---+---+---+\n| Epoch | Train Loss | Val Loss | Train Acc | Val Acc |\n"
+    + lines("+---+---+---+---+---+\n| {e} | {t} | {v} | {ta} | {va} |\n"),
+    "rich_table.txt": "┏━━┳━┓\n┃ Epoch ┃ Train Loss ┃ Val Loss ┃ Train Acc ┃ Val Acc ┃\n┡━━╇━┩\n"
+    + lines("│ {e} │ {t} │ {v} │ {ta} │ {va} │\n") + "└───┴───┘\n",
+    "splits.json": json.dumps({
+        "train": [{"loss": t, "acc": a} for t, a in zip(TRAIN, TRAIN_ACC, strict=True)],
+        "val": [{"loss": v, "acc": a} for v, a in zip(VAL, VAL_ACC, strict=True)]}),
+    "of_ten.csv": "epoch,train_loss,val_loss,train_acc,val_acc\n"
+    + lines("{e}/10,{t},{v},{tp}%,{vp}%\n"),
     "blocks.log": lines("Epoch {e}\nTraining:\n  loss: {t}\n  accuracy: {ta}\nValidation:\n"
                         "  loss: {v}\n  accuracy: {va}\n"),
 }  # fmt: skip

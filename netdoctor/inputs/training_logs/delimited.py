@@ -283,6 +283,8 @@ def _numeric(cell: str, comma: bool) -> bool:
 
 
 def _is_header(row: Sequence[str], header: tuple[str, ...]) -> bool:
+    if any(cell[:1].isdigit() for cell in row):
+        return False
     if not row[0] or row[0] == header[0]:
         named = [cell for cell in row if cell]
         return bool(named) and set(named) <= set(header) and not any(map(number, named))
@@ -292,6 +294,8 @@ def _is_header(row: Sequence[str], header: tuple[str, ...]) -> bool:
 
 def _is_rule(row: Sequence[str]) -> bool:
     """Whether it is the line of dashes below the heading of a Markdown table."""
+    if row[0][:1].isdigit():
+        return False
     return all(re.fullmatch(r":?[-=+]{2,}:?", cell) for cell in row if cell)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from netdoctor.inputs.training_logs.names import Meaning, Split, meaning, split_of
 from netdoctor.inputs.training_logs.numbers import number, unwrapped
@@ -27,13 +28,15 @@ _PAIR = re.compile(
     r"(?P<of>/\d+(?![\d.]))?(?P<percent>\s?%)?(?: *\((?P<average>[-+]?[\d.]+(?:e[-+]?\d+)?)\))?",
     re.IGNORECASE,
 )
-_EPOCHS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in (
-    r"\bepoch\b[\"']?\s*(?:\((?:train|val|test)\))?\s*[:#=]?\s*[\"'\[]?\s*(?P<epoch>\d+(?:\.\d+)?)"
-    r"(?:\s*/\s*\d+)?\]?(?:\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+))?",
-    r"^\W*ep\b\W*(?P<epoch>\d+)",
-    r"\btrain:\s*(?P<epoch>\d+)\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)",
-    r"^\s*\[\s*(?P<epoch>\d+)\s*,\s*(?P<at>\d+)\s*\]",
-    r"^\s*\[(?P<epoch>\d+)\](?!\[)",
+# Each with a text without which it need not be tried.
+_EPOCHS = tuple((mark, re.compile(pattern, re.IGNORECASE)) for mark, pattern in (
+    ("epoch",
+     r"\bepoch\b[\"']?\s*(?:\((?:train|val|test)\))?\s*[:#=]?\s*[\"'\[]?\s*"
+     r"(?P<epoch>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?\]?(?:\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+))?"),
+    ("ep", r"^\W*ep\b\W*(?P<epoch>\d+)"),
+    ("train:", r"\btrain:\s*(?P<epoch>\d+)\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)"),
+    ("[", r"^\s*\[\s*(?P<epoch>\d+)\s*,\s*(?P<at>\d+)\s*\]"),
+    ("[", r"^\s*\[(?P<epoch>\d+)\](?!\[)"),
 ))  # fmt: skip
 _STEP = re.compile(
     r"\b(?:global_?step|steps?|iter|iters|iterations?|updates?|num_updates|batch|it)\b[\"']?"
@@ -107,8 +110,9 @@ def _read(raw: str, context: _Context) -> _Line | None:
     if epoch is not None:
         context.scope = "" if epoch != context.epoch else context.scope
         context.epoch = epoch
-    progress = _PROGRESS.search(line)
-    step = _STEP.search(line) or _PLACE.search(line)
+    bar = "%|" in line or "/" in line[:12]
+    progress = _PROGRESS.search(line) if bar else None
+    step = _STEP.search(line) or ("[" in line and _PLACE.search(line)) or None
     if progress is not None:
         at = int(progress["at"] or progress["kat"])
         whole = int(progress["all"] or progress["kall"])
@@ -118,15 +122,15 @@ def _read(raw: str, context: _Context) -> _Line | None:
     if not values:
         _note_scope(line, context)
         return None
-    final = {"train_runtime", "train_loss"} <= set(re.findall(r"\w+", line))
-    if final:
+    if "train_runtime" in line and "train_loss" in line:
         return None
     return _Line(values, context.epoch, at, whole, progress is not None, held_out)
 
 
 def _epoch(line: str) -> tuple[float | None, int | None, int | None]:
-    for pattern in _EPOCHS:
-        match = pattern.search(line)
+    low = line.lower()
+    for mark, pattern in _EPOCHS:
+        match = pattern.search(line) if mark in low else None
         if match is not None:
             groups = match.groupdict()
             at, whole = groups.get("at"), groups.get("all")
@@ -173,6 +177,7 @@ def _matters(said: Meaning, *, explicit: bool) -> bool:
     return said.kind == "metric" and (explicit or said.better != 0)
 
 
+@lru_cache(maxsize=1024)
 def _name(text: str) -> str:
     """The words of a name, without what only happens to stand before it."""
     words = text.split()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_LOOKED_AT = 100
 MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "--", "<na>", "#n/a", "."})
 _WRAPPED = re.compile(r"(?:tensor|(?:np|numpy)\.float\d+)\(\s*([^,()]+)[^()]*\)")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
@@ -54,6 +55,27 @@ def numbers(
         return np.array(list(map(float, texts))), np.ones(len(texts), bool)
     except ValueError:
         pass
-    values = [None if not text else number(text, decimal_comma=decimal_comma) for text in texts]
-    present = np.array([value is not None for value in values], bool)
-    return np.array([0.0 if value is None else value for value in values]), present
+    filled = [place for place, text in enumerate(texts) if text]
+    told = [texts[place] for place in filled]
+    values, present = np.zeros(len(texts)), np.zeros(len(texts), bool)
+    if _are_words(told):
+        return values, present
+    try:
+        read: list[float | None] = list(map(float, told))
+    except ValueError:
+        read = [number(text, decimal_comma=decimal_comma) for text in told]
+    for place, value in zip(filled, read, strict=True):
+        if value is not None:
+            values[place], present[place] = value, True
+    return values, present
+
+
+def _are_words(texts: Sequence[str]) -> bool:
+    """Whether a long column holds words alone, such as times, by a look at a hundred of them."""
+    if len(texts) < 10 * _LOOKED_AT:
+        return False
+    sample = texts[:: len(texts) // _LOOKED_AT]
+    return all(
+        number(text) is None and text.lower() not in MISSING and not has_decimal_comma([text])
+        for text in sample
+    )
