@@ -146,7 +146,7 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
 def fallen(facts: CurveFacts, track: Track) -> float:
     """How far it came down at its lowest, as a share of its start or of chance, if that is less."""
     third = max(2, len(track.y) // 3)
-    first = float(np.median(track.y[: max(1, len(track.y) // 10)]))
+    first = track.start
     if facts.chance is not None and track.better < 0:
         first = min(first, facts.chance.loss)
     lowest = min(float(np.median(track.y[-third:])), float(np.median(track.trend[third:])))
