@@ -74,6 +74,7 @@ class Track:
         by_chance: what roughness would be if the steps in a stretch were independent; 0 where
             points are no stretches.
         middle: level of the last three quarters.
+        swings: how often it goes up by 6 % of its drop and 30 % of `middle`, after coming down.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
         best: best value of the trend; `best_index` of y itself.
@@ -98,6 +99,7 @@ class Track:
     roughness: float
     by_chance: float
     middle: float
+    swings: int
     start: float
     end: float
     end_error: float
@@ -205,6 +207,7 @@ class Rate:
         highest, last: values.
         drops: x of each step down by a factor of two or more.
         rises: x of each step up by half or more, after the warm-up.
+        spent: x from which it stays at or below a fiftieth of its highest; None if it does not.
     """
 
     schedule: Schedule
@@ -212,6 +215,7 @@ class Rate:
     last: float
     drops: tuple[float, ...]
     rises: tuple[float, ...]
+    spent: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from netdoctor.probes.curve_spikes import spikes
 
 _MOST_EPOCHS = 400
 _MOST_STEPS = 60
-_FLAT = 0.04
+_FLAT = 0.08
 _SAMPLE = 20_000
 
 
@@ -55,12 +55,14 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
     sigma, late = noise(y), noise(y[int(0.4 * len(y)) :])
     end = level(y[-few:])
     best = int(cost.argmin())
+    middle = level(y[len(y) // 4 :])
+    swing = max(0.06 * float(np.ptp(smooth)), 0.3 * abs(middle))
     change, error = _late(-better * y, late)
     return Track(
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, by_chance=0.0,
         roughness=min(roughness(y[len(y) // 4 :]), roughness(y[5 * len(y) // 8 :])),
-        middle=level(y[len(y) // 4 :]),
+        middle=middle, swings=_climbs(-better * y, swing),
         start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),
@@ -124,14 +126,20 @@ def rate(curve: Curve) -> Rate | None:
     fallen = y[1:] <= 0.5 * y[:-1]
     rises = x[np.flatnonzero((ratio >= 1.5) & (np.arange(len(y)) > warm))]
     return Rate(_schedule(y, highest, rises), highest, end,
-                tuple(map(float, x[1:][fallen][:50])), tuple(map(float, rises[:50])))  # fmt: skip
+                tuple(map(float, x[1:][fallen][:50])), tuple(map(float, rises[:50])),
+                _spent(x, y, highest))  # fmt: skip
+
+
+def _spent(x: Floats, y: Floats, highest: float) -> float | None:
+    alive = np.flatnonzero(y > 0.02 * highest)
+    return None if not len(alive) or alive[-1] + 1 >= len(y) else float(x[alive[-1] + 1])
 
 
 def _schedule(y: Floats, highest: float, rises: Floats) -> Schedule:
     if highest == 0:
         return "zero"
     low = float(y.min())
-    turns = _turns(y, 0.25 * (highest - low))
+    turns = len(_swings(y, 0.25 * (highest - low)))
     if turns >= 3 and highest > 1.5 * low:
         return "cyclic"
     if y[-1] <= 0.35 * highest:
@@ -141,13 +149,19 @@ def _schedule(y: Floats, highest: float, rises: Floats) -> Schedule:
     return "constant"
 
 
-def _turns(y: Floats, least: float) -> int:
-    """How often it turns round, by swings of that size or more."""
-    turns, direction, extreme = 0, 0, float(y[0])
+def _climbs(cost: Floats, least: float) -> int:
+    """How often it goes up by so much, after it came down."""
+    return sum(1 for size in _swings(cost, least) if size < 0) if least > 0 else 0
+
+
+def _swings(y: Floats, least: float) -> list[float]:
+    """Each turn by so much or more: negative where it turns up."""
+    found: list[float] = []
+    direction, extreme = 0, float(y[0])
     for value in map(float, thinned(y, y, 2000)[1]):
         if (direction >= 0 and value > extreme) or (direction <= 0 and value < extreme):
             direction, extreme = direction or (1 if value > extreme else -1), value
         elif abs(value - extreme) > least:
-            turns += 1
+            found.append(extreme - value)
             direction, extreme = -direction, value
-    return turns
+    return found

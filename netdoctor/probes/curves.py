@@ -98,16 +98,16 @@ def _chance(run: TrainingRun, loss: Pair, metric: Pair | None) -> Chance | None:
     accurate = metric is not None and metric.share and _ACCURACY.search(metric.measure.lower())
     main = loss.train or loss.validation
     if metric is not None and accurate:
-        return _by_start(main, metric) or _by_flat_accuracy(main, metric)
+        return _by_start(loss, metric) or _by_flat_accuracy(main, metric)
     if main is None:
         return None
     return _by_flat_loss(main) or (_by_start_alone(main) if metric is None else None)
 
 
-def _by_start(main: Track | None, accuracy: Pair) -> Chance | None:
+def _by_start(losses: Pair, accuracy: Pair) -> Chance | None:
     lowest = min(float(each.y.min()) for each in accuracy.tracks)
     for classes in _COMMON:
-        close = main is not None and abs(main.start / math.log(classes) - 1) < 0.1
+        close = any(abs(each.start / math.log(classes) - 1) < 0.1 for each in losses.tracks)
         if close and 0.6 < lowest * classes < 1.6:
             return _of(classes, "loss and accuracy at the start")
     return None
@@ -119,7 +119,7 @@ def _by_flat_accuracy(main: Track | None, accuracy: Pair) -> Chance | None:
     middle = float(np.median(values))
     for classes in _COMMON:
         spread = float(np.quantile(values, 0.9) - np.quantile(values, 0.1))
-        near = 0.75 < middle * classes < 1.3 and spread * classes < 0.6
+        near = 0.75 < middle * classes < 1.2 and spread * classes < 0.6
         if near and (main is None or main.best > 0.9 * math.log(classes)):
             return _of(classes, "a flat accuracy")
     return None

@@ -28,6 +28,7 @@ def underfitting(
     threshold: float = 0.5,
     unknown: float = 0.7,
     moving: float = 0.75,
+    apart: float = 0.2,
     min_points: int = 8,
 ) -> Iterator[Hit | Skip]:
     """Training ends far from a fit, and validation with it.
@@ -43,7 +44,8 @@ def underfitting(
 
     False alarm: a hard task, mixup or label smoothing leave a high loss by nature. Without an
     accuracy and the number of classes a high loss says nothing (skipped), and where the number is
-    only guessed, only whole epochs are judged. Fewer than `min_points` points prove nothing.
+    only guessed, only whole epochs are judged. A training metric that is `apart` from validation's
+    is a generalisation-gap instead. Fewer than `min_points` points prove nothing.
 
     Remedy: `netdoctor overfit` tells whether the network can learn one batch; `netdoctor lrfind`
     whether the learning rate is too low. Then a larger network or less regularisation.
@@ -60,6 +62,8 @@ def underfitting(
         return
     if not found.known and facts.axis != "epoch":
         yield Skip("without an accuracy or the number of classes a fine-tuned network looks alike")
+        return
+    if (facts.metric is not None and facts.metric.share) and (facts.metric.gap or 0) > apart:
         return
     falling = _falling(main)
     if found.left < (threshold if found.known else unknown) or (falling and found.left < moving):
@@ -94,8 +98,9 @@ def plateau(
     Why: the rest of the run was spent for nothing; a step down of the learning rate often sets it
     going again.
 
-    False alarm: a converged run ends flat. A decayed learning rate flattens every curve (quiet,
-    where it is logged). Label smoothing and noise in the targets leave a high floor. Fewer than
+    False alarm: a converged run ends flat. A decayed learning rate flattens every curve (skipped,
+    where it is logged), unless it was spent in the first two fifths of the run while the loss was
+    still falling. Label smoothing and noise in the targets leave a high floor. Fewer than
     `min_points` points prove nothing.
 
     Remedy: lower the learning rate on plateaus (ReduceLROnPlateau); `netdoctor deadneurons` and
@@ -107,8 +112,12 @@ def plateau(
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
+    assert main is not None
     found = level(facts)
-    if found is None or main is None:
+    if main.flat_share >= threshold and _cut_short(facts, main) and not _fitted(found):
+        yield _flat(facts, main, threshold, found, "the learning rate was spent while it fell")
+        return
+    if found is None:
         yield Skip("how well a network that knows nothing would do is not known")
         return
     if facts.rate is not None and facts.rate.schedule in ("decayed", "cyclic"):
@@ -119,16 +128,35 @@ def plateau(
         return
     if main.flat_share < threshold or _good(found, left) or _falling(main):
         return
-    yield Hit(
+    what = f"{100 * found.left:.0f} % of what there was to learn is left, by {found.by}"
+    yield _flat(facts, main, threshold, found, what)
+
+
+def _flat(facts: CurveFacts, main: Track, threshold: float, found: Level | None, what: str) -> Hit:
+    return Hit(
         facts.subject,
         f"{main.name} is flat from {facts.where(main.flat_from)} on, "
-        f"{100 * main.flat_share:.0f} % of the run, with {100 * found.left:.0f} % of what there "
-        f"was to learn left, by {found.by}",
-        {"flat_share": main.flat_share, "threshold": threshold, "left": found.left,
-         "flat_from": main.flat_from, "end": main.end, "noise": main.noise},
-        "Lower the learning rate when the loss stalls; `netdoctor gradflow` and `netdoctor "
-        "deadneurons` show what no longer learns.",
+        f"{100 * main.flat_share:.0f} % of the run: {what}",
+        {"flat_share": main.flat_share, "threshold": threshold,
+         "left": found.left if found else None, "flat_from": main.flat_from, "end": main.end,
+         "noise": main.noise},
+        "Lower the learning rate when the loss stalls, and not before; `netdoctor gradflow` and "
+        "`netdoctor deadneurons` show what no longer learns.",
     )  # fmt: skip
+
+
+def _cut_short(facts: CurveFacts, main: Track) -> bool:
+    """Whether the rate was spent in the first two fifths, while the loss was still falling."""
+    spent = facts.rate.spent if facts.rate is not None else None
+    if spent is None or spent > main.x[0] + 0.4 * (main.x[-1] - main.x[0]):
+        return False
+    before = main.y[main.x < spent][-3:]
+    fell = float(before[0] - before[-1]) if len(before) > 1 else 0.0
+    return -main.better * fell < -0.1 * main.drop if main.better > 0 else fell > 0.1 * main.drop
+
+
+def _fitted(found: Level | None) -> bool:
+    return found is not None and found.left < 0.1
 
 
 def _good(found: Level, left: float) -> bool:
@@ -185,7 +213,7 @@ def not_learning_at_all(
 
 @rule("CRV012", "still-improving", Severity.INFO)
 def still_improving(
-    facts: CurveFacts, *, threshold: float = 0.03, sure: float = 3.0, min_points: int = 8
+    facts: CurveFacts, *, threshold: float = 0.02, sure: float = 3.0, min_points: int = 8
 ) -> Iterator[Hit | Skip]:
     """The run ended while it was still getting better.
 
@@ -203,6 +231,8 @@ def still_improving(
     Source: house heuristic.
     """
     track = facts.loss.validation or facts.main
+    if track is not None and len(track.y) < min_points:
+        track = facts.main
     if reason := blocked(facts, track) or too_few(facts, track, least=min_points):
         yield Skip(reason)
         return

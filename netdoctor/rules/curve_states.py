@@ -12,6 +12,7 @@ from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
 LEAST_POINTS = 6
 DIVERGED = 0.5
 NOT_LEARNT = 0.03
+_HARDLY = 0.75  # of chance: a loss that has hardly come down, whatever the accuracy says
 
 
 def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS) -> str | None:
@@ -91,7 +92,16 @@ def level(facts: CurveFacts) -> Level | None:
     if metric is not None and metric.share and "acc" in metric.measure.lower():
         nothing = 0.0 if chance is None else chance.accuracy
         best = max(track.best for track in metric.tracks)
-        return Level((1 - best) / (1 - nothing), metric.measure, True)
+        left = (1 - best) / (1 - nothing)
+        by_loss = _by_loss(facts)
+        if by_loss is not None and by_loss.known and by_loss.left > max(left, _HARDLY):
+            return by_loss
+        return Level(left, metric.measure, True)
+    return _by_loss(facts)
+
+
+def _by_loss(facts: CurveFacts) -> Level | None:
+    chance = facts.chance
     if chance is None or not facts.loss.tracks:
         return None
     left = min(track.end for track in facts.loss.tracks) / chance.loss
@@ -127,7 +137,7 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
         return f"it stays at {chance}" if at > 0.93 else None
     error = main.noise * math.sqrt(2 / max(1, len(main.y) / 3))
-    unmoved = main.start - main.end < 2 * error and error < 0.005 * main.start
+    unmoved = main.start - main.end <= 2 * error and error < 0.005 * main.start
     if unmoved and len(main.y) >= 8 and main.end >= 0.5:
         return "a fall of one percent would have been seen"
     return None
@@ -136,7 +146,7 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
 def fallen(facts: CurveFacts, track: Track) -> float:
     """How far it came down at its lowest, as a share of its start or of chance, if that is less."""
     third = max(2, len(track.y) // 3)
-    first = float(np.median(track.y[: max(1, third // 2)]))
+    first = track.start
     if facts.chance is not None and track.better < 0:
         first = min(first, facts.chance.loss)
     lowest = min(float(np.median(track.y[-third:])), float(np.median(track.trend[third:])))
@@ -149,7 +159,7 @@ def _stuck_metric(facts: CurveFacts, metric: Pair) -> str | None:
     constant = all(float(np.ptp(track.y)) == 0 for track in metric.tracks)
     if facts.chance is not None and "acc" in metric.measure.lower():
         excess = best.best - facts.chance.accuracy
-        near = excess < max(0.05, 0.6 * facts.chance.accuracy)
+        near = excess < max(0.05, min(0.08, 0.6 * facts.chance.accuracy))
         if near and not (moved and excess > 0.05):
             return f"{metric.measure} stays at {best.best:.3g}, as by guessing"
     if constant and len(best.y) >= LEAST_POINTS:

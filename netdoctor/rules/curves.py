@@ -20,7 +20,7 @@ def overfitting(
     *,
     threshold: float = 0.05,
     of_best: float = 0.1,
-    sure: float = 4.0,
+    sure: float = 3.0,
     metric_gap: float = 0.08,
     metric_fall: float = 0.02,
     min_points: int = 6,
@@ -246,7 +246,7 @@ class _Side:
 
 @rule("CRV011", "validation-below-training", Severity.INFO)
 def validation_below_training(
-    facts: CurveFacts, *, threshold: float = 0.05, often: float = 0.8, min_points: int = 6
+    facts: CurveFacts, *, threshold: float = 0.02, often: float = 0.8, min_points: int = 6
 ) -> Iterator[Hit | Skip]:
     """The validation loss is lower than the training loss.
 
