@@ -10,7 +10,12 @@ import pytest
 from tests.curves import make, score
 from tests.curves.training import train
 
-FOUND, NAMED, FALSE_ALARMS = 0.89, 0.8, 4
+FOUND, NAMED, FALSE_ALARMS = 0.95, 0.94, 5
+
+
+def shown(wrong: list[score.Verdict]) -> list[str]:
+    """Their files, those of the held-out half without a name: nothing is tuned on them."""
+    return [one.label.file if one.label.half == "tuning" else "held out" for one in wrong]
 
 
 @functools.cache
@@ -24,19 +29,19 @@ def test_every_log_is_read() -> None:
 
 def test_sick_runs_are_found() -> None:
     sick = [one for one in judged() if not one.label.healthy]
-    missed = [one.label.file for one in sick if not one.found]
-    assert len(missed) <= (1 - FOUND) * len(sick), missed
+    missed = [one for one in sick if not one.found]
+    assert len(missed) <= (1 - FOUND) * len(sick), shown(missed)
 
 
 def test_sick_runs_are_rightly_named() -> None:
     sick = [one for one in judged() if not one.label.healthy]
-    missed = [one.label.file for one in sick if not one.named]
-    assert len(missed) <= (1 - NAMED) * len(sick), missed
+    missed = [one for one in sick if not one.named]
+    assert len(missed) <= (1 - NAMED) * len(sick), shown(missed)
 
 
 def test_healthy_runs_raise_no_more_alarms_than_known() -> None:
-    alarmed = [one.label.file for one in judged() if one.false_alarm]
-    assert len(alarmed) <= FALSE_ALARMS, alarmed
+    alarmed = [one for one in judged() if one.false_alarm]
+    assert len(alarmed) <= FALSE_ALARMS, shown(alarmed)
 
 
 @pytest.mark.parametrize("half", ["tuning", "held-out"])

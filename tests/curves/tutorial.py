@@ -23,7 +23,7 @@ def diagnose(run: TrainingRun) -> set[str]:
     if len(train) >= 2 and train[-1] > train[0]:
         found.add("CRV006")
     if len(train) >= 2 and len(validation) >= 2:
-        if train[-1] < train[-2] and validation[-1] > np.nanmin(validation) * 1.1:
+        if train[-1] < train[-2] and validation[-1] > np.fmin.reduce(validation) * 1.1:
             found.add("CRV001")
         if validation[-1] - train[-1] > 0.1 * max(abs(train[-1]), 1e-9):
             found.add("CRV004")
