@@ -17,7 +17,9 @@ _STEPS = 300  # points, from which they are taken for single steps
 _MANY = 5000
 
 
-def spikes(x: Floats, y: Floats, drop: float, rises: tuple[float, ...]) -> tuple[Spike, ...]:
+def spikes(
+    x: Floats, y: Floats, drop: float, rises: tuple[float, ...], steps: bool
+) -> tuple[Spike, ...]:
     """The spikes of a loss; those that a rise of the learning rate explains are none.
 
     Args:
@@ -25,15 +27,17 @@ def spikes(x: Floats, y: Floats, drop: float, rises: tuple[float, ...]) -> tuple
         y: (n,) finite.
         drop: how far the loss fell in all.
         rises: x at which the learning rate rises by half or more.
+        steps: whether the points are single steps, not epochs.
     """
     if len(y) < 8 or drop <= 0:
         return ()
-    off = y - _base(y)
+    base = _base(y)
+    off = y - base
     some = slice(None, None, max(1, len(y) // _MANY))
     sigma = max(float(np.median(np.abs(off[some])) / 0.6745), 1e-12 * float(np.ptp(y)))
     if len(y) <= _MANY:
         sigma = max(sigma, noise(y))
-    high = np.flatnonzero(off > _least(off, sigma, drop))
+    high = np.flatnonzero(off > _least(off, _local(off, base, some, sigma), drop, steps))
     high = high[high >= max(2, _EARLY * len(y))]
     if not len(high):
         return ()
@@ -50,13 +54,21 @@ def spikes(x: Floats, y: Floats, drop: float, rises: tuple[float, ...]) -> tuple
     return tuple(found)
 
 
-def _least(off: Floats, sigma: float, drop: float) -> float:
-    """How high a spike has to be."""
-    if len(off) < _STEPS:
-        return max(_SIGMAS * sigma, _SHARE * drop)
+def _local(off: Floats, base: Floats, some: slice, sigma: float) -> Floats:
+    """(n,) the noise at each point: of a positive loss it grows with its level."""
+    level = np.maximum(base, 0)
+    relative = np.abs(off[some]) / np.maximum(level[some], 1e-12)
+    grown = float(np.median(relative)) / 0.6745 * level
+    return np.maximum(sigma, grown) if base.min() > 0 else np.full(len(off), sigma)
+
+
+def _least(off: Floats, sigma: Floats, drop: float, steps: bool) -> Floats:
+    """(n,) how high a spike has to be."""
+    if not steps and len(off) < _STEPS:
+        return np.maximum(_SIGMAS * sigma, _SHARE * drop)
     parts = np.array_split(off[:: max(1, len(off) // (8 * _MANY))], 8)
     tails = sorted(float(np.quantile(part, 0.98)) for part in parts)
-    return max(_SIGMAS * sigma, _TAILS * tails[-3], _STEP_SHARE * drop)
+    return np.maximum(_SIGMAS * sigma, max(_TAILS * tails[-3], _STEP_SHARE * drop))
 
 
 def _base(y: Floats) -> Floats:

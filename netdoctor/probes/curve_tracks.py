@@ -39,7 +39,7 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
         measured = dataclasses.replace(measured, by_chance=of_median)
     if curve.role != "train loss":
         return measured
-    return dataclasses.replace(measured, spikes=spikes(x, y, measured.drop, rises))
+    return dataclasses.replace(measured, spikes=spikes(x, y, measured.drop, rises, axis != "epoch"))
 
 
 def finite(curve: Curve) -> tuple[Floats, Floats]:

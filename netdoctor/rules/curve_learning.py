@@ -87,7 +87,7 @@ def _falling(track: Track) -> bool:
 
 @rule("CRV007", "plateau", Severity.WARNING)
 def plateau(
-    facts: CurveFacts, *, threshold: float = 0.5, left: float = 0.35, min_points: int = 10
+    facts: CurveFacts, *, threshold: float = 0.5, left: float = 0.4, min_points: int = 10
 ) -> Iterator[Hit | Skip]:
     """Training stops improving early, at a level that is still bad.
 

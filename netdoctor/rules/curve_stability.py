@@ -25,7 +25,7 @@ def unstable_training(
     *,
     threshold: float = 0.05,
     level_share: float = 0.08,
-    small: float = 0.015,
+    small: float = 0.03,
     small_level: float = 0.25,
     swings: int = 2,
     min_points: int = 8,
@@ -189,8 +189,8 @@ def divergence_of_loss(
 def oscillating_validation(
     facts: CurveFacts,
     *,
-    threshold: float = 0.15,
-    small: float = 0.04,
+    threshold: float = 0.2,
+    small: float = 0.045,
     small_level: float = 0.3,
     over_train: float = 2.0,
     least_metric: float = 0.04,
@@ -256,7 +256,7 @@ def _near_floor(track: Track) -> bool:
 
 @rule("CRV009", "loss-spike", Severity.WARNING)
 def loss_spike(
-    facts: CurveFacts, *, threshold: float = 0.15, most: float = 0.1
+    facts: CurveFacts, *, threshold: float = 0.2, most: float = 0.1
 ) -> Iterator[Hit | Skip]:
     """The training loss jumps up for a moment and comes back.
 

@@ -11,7 +11,7 @@ from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
 
 LEAST_POINTS = 6
 DIVERGED = 0.5
-NOT_LEARNT = 0.03
+NOT_LEARNT = 0.02
 _HARDLY = 0.75  # of chance: a loss that has hardly come down, whatever the accuracy says
 
 

@@ -170,9 +170,9 @@ def _evidence(facts: CurveFacts, track: Track, share: float, threshold: float) -
 def generalisation_gap(
     facts: CurveFacts,
     *,
-    threshold: float = 0.1,
+    threshold: float = 0.12,
     loss_share: float = 0.25,
-    ratio: float = 2.0,
+    ratio: float = 3.0,
     sure: float = 4.0,
     min_points: int = 6,
 ) -> Iterator[Hit | Skip]:

@@ -97,7 +97,7 @@ CURVES = {
         facts(),
         facts(track("train loss", roughness=0.05, middle=0.5)),
     ),
-    "CRV004": (accuracy(0.9, 0.5), accuracy(0.95, 0.94), accuracy(0.1, 0.0, flat_from=10.0)),
+    "CRV004": (accuracy(0.9, 0.5), accuracy(0.95, 0.94), accuracy(0.12, 0.0)),
     "CRV005": (not_finite(3), not_finite(0), not_finite(1)),
     "CRV006": (
         facts(track("train loss", np.array([1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 5.0, 9.0, 9, 9, 9]))),
@@ -111,9 +111,9 @@ CURVES = {
         accuracy(0.9, 0.9, flat_from=1.0),
         accuracy(0.3, 0.3, flat_from=5.0),
     ),
-    "CRV008": (validation(roughness=0.5), validation(), validation(roughness=0.15)),
-    "CRV009": (spiked(0.8), facts(), spiked(0.15)),
-    "CRV010": (stays(100.0), stays(20.0), stays(97.0)),
+    "CRV008": (validation(roughness=0.5), validation(), validation(roughness=0.2)),
+    "CRV009": (spiked(0.8), facts(), spiked(0.2)),
+    "CRV010": (stays(100.0), stays(20.0), stays(98.0)),
     "CRV011": (below(30.0), below(50.0), below(49.0)),
     "CRV012": (validation(late_change=-0.2), validation(), validation(late_change=-0.02)),
 }
