@@ -154,6 +154,4 @@ def _odd() -> list[Study]:
 
 def runs() -> list[Study]:
     """All of them."""
-    from tests.curves import wider_sick
-
-    return [*_language(), *_slow(), *_weak(), *_tables(), *_odd(), *wider_sick.runs()]
+    return [*_language(), *_slow(), *_weak(), *_tables(), *_odd()]
