@@ -58,7 +58,8 @@ def mmlab(folder: Path, study: Study, steps: list[Row], epochs: list[Row]) -> Pa
     of = max(1, len(steps) // len(epochs))
     for row in thinned(steps, 150):
         inside = int(row["step"] - 1) % of + 1
-        values = {"mode": "train", "epoch": int(row["epoch"]), "iter": inside, "lr": number(row["lr"]), "memory": 912, "data_time": 0.004,
+        values = {"mode": "train", "epoch": int(row["epoch"]), "iter": inside,
+                  "lr": number(row["lr"]), "memory": 912, "data_time": 0.004,
                   "loss": number(row["train_loss"]), "time": 0.051}  # fmt: skip
         lines.append((row["step"], json.dumps(values)))
     for row in epochs:

@@ -16,14 +16,15 @@ _sick = partial(Study, half="held-out-2")
 
 def _fits_wrongly() -> list[Study]:
     over = partial(_sick, condition="overfitting", expected=("CRV001",),
-                   allowed=("CRV004", "CRV008"), cause="few rows, no regularisation, long")  # fmt: skip
+                   allowed=("CRV004", "CRV008"),
+                   cause="few rows, no regularisation, long")  # fmt: skip
     gap = partial(_sick, condition="generalisation gap", expected=("CRV004", "CRV001"),
                   allowed=("CRV008",))  # fmt: skip
     return [
         over("ill_faces_long", task=partial(tables.faces, 16, 100, wrong=0.2), layout="timm_real",
              epochs=60, rate=2e-3, optimiser="nadam", columns=VAL),
-        over("ill_cover_long", task=partial(tables.cover, 96, 250, wrong=0.2), layout="keras_events",
-             epochs=50, rate=3e-3, optimiser="radam", columns=ACC),
+        over("ill_cover_long", task=partial(tables.cover, 96, 250, wrong=0.2), epochs=50,
+             layout="keras_events", rate=3e-3, optimiser="radam", columns=ACC),
         over("ill_markov_long", task=partial(sequences.markov, 40, 64, 100), layout="fairseq",
              epochs=50, rate=5e-3, optimiser="nadam", batch=16,
              columns=(*LOSSES, "train_perplexity", "val_perplexity")),
@@ -76,7 +77,8 @@ def _learns_badly() -> list[Study]:
 
 def _blows_up() -> list[Study]:
     late = partial(_sick, condition="divergence", expected=("CRV006",),
-                   allowed=("CRV001", "CRV003", "CRV005", "CRV008", "CRV009", "CRV010"))  # fmt: skip
+                   allowed=("CRV001", "CRV003", "CRV005", "CRV008", "CRV009",
+                            "CRV010"))  # fmt: skip
     nan = partial(_sick, condition="NaN loss", expected=("CRV005",),
                   allowed=("CRV001", "CRV003", "CRV006", "CRV009"))  # fmt: skip
     return [

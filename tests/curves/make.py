@@ -14,10 +14,10 @@ import torch
 import yaml
 
 from tests.curves import fresh, healthy, sick, unsteady, wider, wider_sick
+from tests.curves import studies as study_loop
 from tests.curves.fresh_layouts import FRESH
 from tests.curves.layouts import LAYOUTS
 from tests.curves.loggers import WRITERS
-from tests.curves import studies as study_loop
 from tests.curves.studies import Study
 from tests.curves.training import Recipe, train
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tests.curves import make, score
+from tests.curves import make, score, studies
 from tests.curves.training import train
 
 FOUND, NAMED, FALSE_ALARMS = 0.95, 0.94, 5
@@ -53,6 +53,14 @@ def test_each_condition_is_in_each_half(half: str) -> None:
     assert sum(one.healthy for one in known) >= 15
 
 
+def test_the_second_held_out_set_has_each_sickness_and_many_healthy_kinds() -> None:
+    known = score.labels("held-out-2")
+    sicknesses = {one.condition for one in score.labels() if not one.healthy}
+    for condition in sicknesses:
+        assert sum(one.condition == condition for one in known) >= 2, condition
+    assert sum(one.healthy for one in known) >= 15
+
+
 def test_labels_agree_with_the_recipes() -> None:
     runs = make.recipes()
     halves = make.halves(runs)
@@ -71,7 +79,14 @@ def test_logs_stay_small() -> None:
     sizes = [os.path.getsize(path) for path in files]
     assert len(files) >= len(score.labels())
     assert max(sizes) <= 32_000
-    assert sum(sizes) <= 1_500_000
+    assert sum(sizes) <= 2_300_000
+
+
+def test_a_study_trains_the_same_run_again() -> None:
+    study = next(each for each in make.studies() if each.name == "stuck_rare")
+    (_, first), (_, again) = studies.run(study), studies.run(study)
+    assert first == again
+    assert first[0]["val_loss"] == pytest.approx(first[-1]["val_loss"], rel=1e-6)
 
 
 def test_a_recipe_trains_the_same_run_again() -> None:

@@ -78,7 +78,8 @@ def _spikes() -> list[Study]:
                     allowed=("CRV003", "CRV008"))  # fmt: skip
     return [
         spike("spike_small", cause="a rate 80 times too high for a step", layout="csv",
-              epochs=30, rate=2e-3, task=partial(tasks.sheet, "digits", 48, 0.1), trouble="rate spike", when=(0.6,),
+              epochs=30, rate=2e-3, task=partial(tasks.sheet, "digits", 48, 0.1),
+              trouble="rate spike", when=(0.6,),
               strength=80.0, columns=LOSSES),
         spike("spike_small_r2", cause="a batch of targets in another unit", layout="keras",
               epochs=30, task=partial(tasks.sheet, "friedman"), trouble="targets in another unit",
