@@ -10,6 +10,7 @@ from netdoctor.facts.curve_facts import NonFinite, Rate, Schedule, Track
 from netdoctor.facts.curves import Axis, Curve
 from netdoctor.probes.curve_smoothing import Floats, last, level, noise, roughness, thinned, trend
 from netdoctor.probes.curve_spikes import spikes
+from netdoctor.probes.curve_trends import steadiness, thirds
 
 _MOST_EPOCHS = 400
 _MOST_STEPS = 60
@@ -68,6 +69,7 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
         best=float(smooth[best]), best_index=int((-better * y).argmin()),
         peak=float(-better * cost[best:].max()), late_change=change, late_error=error,
         flat_from=_flat_from(x, cost, -better * end, sigma),
+        thirds=thirds(y), steadiness=steadiness(-better * y),
     )  # fmt: skip
 
 
@@ -140,7 +142,7 @@ def _schedule(y: Floats, highest: float, rises: Floats) -> Schedule:
         return "zero"
     low = float(y.min())
     turns = len(_swings(y, 0.25 * (highest - low)))
-    if turns >= 3 and highest > 1.5 * low:
+    if turns >= 2 and highest > 1.5 * low:
         return "cyclic"
     if y[-1] <= 0.35 * highest:
         return "decayed"
