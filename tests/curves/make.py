@@ -13,18 +13,30 @@ from pathlib import Path
 import torch
 import yaml
 
-from tests.curves import healthy, sick, unsteady
+from tests.curves import healthy, sick, unsteady, wider
+from tests.curves.layouts import LAYOUTS
 from tests.curves.loggers import WRITERS
+from tests.curves.studies import Study, run
 from tests.curves.training import Recipe, train
 
 HERE = Path(__file__).parent
-HALVES = {"tuning": HERE / "tuning", "held-out": HERE / "held_out"}
-HEALTHY = ("healthy", "validation below training", "still improving", "miscalibration")
+HALVES = {
+    "tuning": HERE / "tuning", "held-out": HERE / "held_out", "held-out-2": HERE / "held_out_2"
+}  # fmt: skip
+HEALTHY = (
+    "healthy", "validation below training", "still improving", "miscalibration", "weak signal",
+    "slow start",
+)  # fmt: skip
 
 
 def recipes() -> list[Recipe]:
-    """Every run."""
+    """The runs of which halves were drawn."""
     return [*sick.runs(), *unsteady.runs(), *healthy.runs()]
+
+
+def studies() -> list[Study]:
+    """The runs made for one half."""
+    return wider.runs()
 
 
 def halves(runs: Sequence[Recipe]) -> dict[str, str]:
@@ -38,12 +50,13 @@ def halves(runs: Sequence[Recipe]) -> dict[str, str]:
     return half
 
 
-def label(recipe: Recipe, file: Path, half: str) -> dict[str, object]:
+def label(recipe: Recipe | Study, file: Path, half: str) -> dict[str, object]:
     """What is known of that log."""
+    how = f": {recipe.net} on {recipe.data}" if isinstance(recipe, Recipe) else ""
     return {
         "file": file.relative_to(HERE).as_posix(),
         "condition": recipe.condition,
-        "cause": f"{recipe.cause}: {recipe.net} on {recipe.data}, {recipe.optimiser}",
+        "cause": f"{recipe.cause}{how}, {recipe.optimiser}",
         "healthy": recipe.condition in HEALTHY,
         "must": list(recipe.expected),
         "may": list(recipe.allowed),
@@ -51,11 +64,19 @@ def label(recipe: Recipe, file: Path, half: str) -> dict[str, object]:
     }
 
 
+def written(recipe: Recipe | Study, folder: Path) -> Path:
+    """Trains it and writes its log."""
+    if isinstance(recipe, Recipe):
+        return WRITERS[recipe.writer](folder, recipe, train(recipe))
+    return LAYOUTS[recipe.layout](folder, recipe, *run(recipe))
+
+
 def main(wanted: Sequence[str]) -> None:
     """Trains the named runs, or all, and writes their logs and all labels."""
     torch.set_num_threads(1)
-    runs = recipes()
-    half = halves(runs)
+    drawn, made_for = recipes(), studies()
+    half = halves(drawn) | {study.name: study.half for study in made_for}
+    runs: list[Recipe | Study] = [*drawn, *made_for]
     path = HERE / "labels.yaml"
     known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
     labels = {Path(entry["file"]).parts[1].split(".")[0]: entry for entry in known}
@@ -64,7 +85,7 @@ def main(wanted: Sequence[str]) -> None:
             continue
         begun = time.perf_counter()
         with tempfile.TemporaryDirectory() as scratch:
-            made = WRITERS[recipe.writer](Path(scratch), recipe, train(recipe))
+            made = written(recipe, Path(scratch))
             relative = made.relative_to(scratch)
             folder = HALVES[half[recipe.name]]
             folder.mkdir(exist_ok=True)

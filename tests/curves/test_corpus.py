@@ -47,7 +47,7 @@ def test_healthy_runs_raise_no_more_alarms_than_known() -> None:
 @pytest.mark.parametrize("half", ["tuning", "held-out"])
 def test_each_condition_is_in_each_half(half: str) -> None:
     known = score.labels(half)
-    for condition in dict.fromkeys(one.condition for one in score.labels()):
+    for condition in dict.fromkeys(run.condition for run in make.recipes()):
         least = 2 if condition in make.HEALTHY else 4
         assert sum(one.condition == condition for one in known) >= least, condition
     assert sum(one.healthy for one in known) >= 15
@@ -56,10 +56,12 @@ def test_each_condition_is_in_each_half(half: str) -> None:
 def test_labels_agree_with_the_recipes() -> None:
     runs = make.recipes()
     halves = make.halves(runs)
+    made_for = make.studies()
+    halves |= {study.name: study.half for study in made_for}
     names = {f"{one.path.relative_to(score.HERE).parts[1].split('.')[0]}": one
              for one in score.labels()}  # fmt: skip
-    assert set(names) == {run.name for run in runs}
-    for run in runs:
+    assert set(names) == {run.name for run in [*runs, *made_for]}
+    for run in [*runs, *made_for]:
         assert names[run.name].must == run.expected
         assert names[run.name].half == halves[run.name]
 
