@@ -158,6 +158,12 @@ class Track:
         return first - second, second - last
 
     @property
+    def held(self) -> float:
+        """Its best level over a third of the run or at the end: no single point makes it."""
+        levels = (*self.thirds, self.end)
+        return max(levels) if self.better > 0 else min(levels)
+
+    @property
     def third_error(self) -> float:
         """Standard error of each of the gains."""
         return 1.25 * self.noise * float(np.sqrt(6 / len(self.y)))

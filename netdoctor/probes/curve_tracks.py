@@ -23,7 +23,8 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
 
     Args:
         curve: as the log has it.
-        axis: points of epochs are judged one by one, points of steps in sixty stretches.
+        axis: points of epochs are judged one by one, points of steps in sixty stretches: by
+            medians of a loss, by means of a metric, which has few values in a batch.
         scale: what y is multiplied by.
         rises: where the learning rate rises, for the spikes.
     """
@@ -32,7 +33,8 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
         return None
     y = y * scale
     one_by_one = axis == "epoch" and len(y) <= _MOST_EPOCHS
-    xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS)
+    by = "mean" if curve.role.endswith("metric") else "median"
+    xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS, by)
     better = curve.better if curve.role.endswith("metric") else -1
     measured = _measured(curve, better, len(y), xs, ys)
     if len(ys) < len(y):

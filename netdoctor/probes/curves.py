@@ -100,12 +100,20 @@ def _chance(run: TrainingRun, loss: Pair, metric: Pair | None) -> Chance | None:
 
 
 def _by_start(losses: Pair, accuracy: Pair) -> Chance | None:
-    lowest = min(float(each.y.min()) for each in accuracy.tracks)
-    for classes in _COMMON:
-        close = any(abs(each.start / math.log(classes) - 1) < 0.1 for each in losses.tracks)
-        if close and 0.6 < lowest * classes < 1.6:
-            return _of(classes, "loss and accuracy at the start")
-    return None
+    """The number of classes whose logarithm is nearest to a first loss, if the accuracy fits."""
+    off = {
+        classes: min(abs(float(each.y[0]) / math.log(classes) - 1) for each in losses.tracks)
+        for classes in _COMMON
+        if losses.tracks and any(_guesses(each, classes) for each in accuracy.tracks)
+    }
+    nearest = min(off, key=lambda classes: off[classes], default=2)
+    return _of(nearest, "loss and accuracy at the start") if off.get(nearest, 1) < 0.1 else None
+
+
+def _guesses(accuracy: Track, classes: int) -> bool:
+    """Whether its lowest is what guessing among so many gives."""
+    lowest = (float(accuracy.y.min()), float(accuracy.trend.min()))
+    return any(0.6 < each * classes < 1.6 for each in lowest)
 
 
 def _by_flat_accuracy(main: Track | None, accuracy: Pair) -> Chance | None:

@@ -19,6 +19,7 @@ from netdoctor.rules.curve_states import (
     judged,
     level,
     lost,
+    noisy_labels,
     stuck,
     too_few,
 )
@@ -65,7 +66,7 @@ def underfitting(
     if (facts.metric is not None and facts.metric.share) and (facts.metric.gap or 0) > apart:
         return
     falling = improving(facts) or main.quickening
-    if found.left < threshold:
+    if found.left < threshold or noisy_labels(facts, found):
         return
     if falling and (found.left < moving or main.quickening or _needed(main) < runs):
         return
@@ -125,7 +126,9 @@ def plateau(
     if facts.rate is not None and facts.rate.schedule in ("decayed", "cyclic"):
         yield Skip("the learning rate was decayed, which flattens every curve")
         return
-    if main.flat_share < threshold or found.left < left or improving(facts):
+    if noisy_labels(facts, found) or improving(facts):
+        return
+    if main.flat_share < threshold or found.left < left:
         return
     what = f"{100 * found.left:.0f} % of what there was to learn is left, by {found.by}"
     yield _flat(facts, main, threshold, found, what)

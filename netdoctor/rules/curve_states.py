@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -13,6 +14,7 @@ DIVERGED = 0.5
 NOT_LEARNT = 0.02
 SURE = 3.0  # standard errors
 _HARDLY = 0.75  # of chance: a loss that has hardly come down
+_TOO_HIGH = 1.2  # loss over the least that its accuracy allows
 _NOT_GOOD = 0.35  # of an accuracy's way that is left
 
 
@@ -85,21 +87,62 @@ class Level:
 
 
 def level(facts: CurveFacts) -> Level | None:
-    """By the accuracy where there is one, else by chance; None where neither is known.
+    """By accuracy and loss against chance; None where the number of classes is not known.
 
-    No other metric and no loss tells how good is good: a mean precision of a half is. A loss that
-    has hardly come down outweighs an accuracy that is not good either.
+    No other metric and no loss tells how good is good: a mean precision of a half is, and so is
+    an accuracy of a half for the next of fifty letters. A loss that has hardly come down, and is
+    too high for its accuracy, outweighs an accuracy that is not good either.
     """
     metric, chance = facts.metric, facts.chance
+    if chance is None:
+        return None
     if metric is not None and metric.share and "acc" in metric.measure.lower():
-        nothing = 0.0 if chance is None else chance.accuracy
         best = max(track.best for track in metric.tracks)
-        left = (1 - best) / (1 - nothing)
+        left = (1 - best) / (1 - chance.accuracy)
         by_loss = _by_loss(facts)
         if by_loss is not None and left > _NOT_GOOD and by_loss.left > max(left, _HARDLY):
-            return by_loss
+            if min(noise_ratios(facts), default=1.0) > _TOO_HIGH:
+                return by_loss
         return Level(left, metric.measure)
     return _by_loss(facts)
+
+
+def noise_ratios(facts: CurveFacts) -> list[float]:
+    """Each loss over the least that its accuracy allows, if the labels' noise is all there is.
+
+    Where a share 1 - a of the labels is drawn anew, nobody does better than the accuracy a and
+    the loss -a ln a - (1 - a) ln((1 - a) / (C - 1)).
+    """
+    metric, chance = facts.metric, facts.chance
+    if metric is None or chance is None:
+        return []
+    pairs = (
+        (facts.loss.train, metric.train),
+        (facts.loss.validation, metric.validation),
+    )
+    return [
+        loss.end / _least_loss(right.end, chance.classes)
+        for loss, right in pairs
+        if loss is not None and right is not None and 0 < right.end < 1
+    ]
+
+
+def _least_loss(accuracy: float, classes: int) -> float:
+    wrong = 1 - accuracy
+    return -accuracy * math.log(accuracy) - wrong * math.log(wrong / (classes - 1))
+
+
+def noisy_labels(facts: CurveFacts, found: Level) -> bool:
+    """Whether what is left may be noise in the labels: well above guessing, and calibrated.
+
+    Of two classes every weak signal looks so: the loss of one whose strength differs from sample
+    to sample is up to a sixth less.
+    """
+    if facts.chance is None or found.left > 0.9:
+        return False
+    ratios = noise_ratios(facts)
+    least = 0.85 if facts.chance.classes == 2 else 0.95
+    return bool(ratios) and all(least <= ratio <= _TOO_HIGH for ratio in ratios)
 
 
 def _by_loss(facts: CurveFacts) -> Level | None:
@@ -187,24 +230,24 @@ def fallen(facts: CurveFacts, track: Track) -> float:
 
 
 def _stuck_metric(facts: CurveFacts, metric: Pair) -> str | None:
-    best = max(metric.tracks, key=lambda track: track.better * track.best)
+    best = max(metric.tracks, key=lambda track: track.better * track.held)
     moved = any(_moved(track) for track in metric.tracks)
-    bad = best.best < 0.6 if best.better > 0 else best.best > 0.4
+    bad = best.held < 0.6 if best.better > 0 else best.held > 0.4
     if facts.chance is not None and "acc" in metric.measure.lower():
-        excess = best.best - facts.chance.accuracy
+        excess = best.held - facts.chance.accuracy
         near = excess < max(0.05, min(0.08, 0.6 * facts.chance.accuracy))
         if near and not (moved and excess > 0.05):
-            return f"{metric.measure} stays at {best.best:.3g}, as by guessing"
+            return f"{metric.measure} stays at {best.held:.3g}, as by guessing"
         bad = bad and facts.chance.known_by == "the log" and near
     constant = all(float(np.ptp(track.y)) == 0 for track in metric.tracks)
-    if constant and len(best.y) >= LEAST_POINTS and best.better * (best.best - 0.5) < 0.4:
+    if constant and len(best.y) >= LEAST_POINTS and best.better * (best.held - 0.5) < 0.4:
         return f"{metric.measure} is {best.best:.4g} throughout"
-    return f"{metric.measure} stays at {best.best:.3g}" if bad and not moved else None
+    return f"{metric.measure} stays at {best.held:.3g}" if bad and not moved else None
 
 
 def _moved(track: Track) -> bool:
     """Whether a metric that is a share improved, at once or all along."""
-    at_once = track.drop > max(0.03, 3 * track.noise)
+    at_once = -track.better * (track.start - track.held) > max(0.03, 3 * track.noise)
     steadily = sum(track.gains) > max(0.01, 3 * track.third_error) and track.steadiness > SURE
     return at_once or steadily
 

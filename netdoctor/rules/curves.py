@@ -180,9 +180,9 @@ def _evidence(facts: CurveFacts, track: Track, share: float, threshold: float) -
 def generalisation_gap(
     facts: CurveFacts,
     *,
-    threshold: float = 0.12,
+    threshold: float = 0.1,
     loss_share: float = 0.25,
-    ratio: float = 3.0,
+    ratio: float = 1.4,
     sure: float = 4.0,
     min_points: int = 6,
 ) -> Iterator[Hit | Skip]:
@@ -203,7 +203,7 @@ def generalisation_gap(
     Remedy: more data, augmentation, weight decay; `netdoctor check-loader --against` compares the
     two sets.
 
-    Source: Zhang et al. 2021; thresholds: house heuristic.
+    Source: Zhang et al. 2021 for `threshold`; the others: house heuristic.
     """
     pair = facts.metric
     if pair is None or not pair.share or pair.gap is None:
