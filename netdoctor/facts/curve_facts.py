@@ -84,6 +84,9 @@ class Track:
         late_error: standard error of that.
         flat_from: first x at which the trend is as good as its end, within the noise or 4 % of
             its range.
+        thirds: level of the first, the second and the last third of its points.
+        steadiness: Mann and Kendall's standard score of its improvement after the first eighth;
+            above 3 a run that stands still does not come.
         spikes: of the log's own points.
     """
 
@@ -109,6 +112,8 @@ class Track:
     late_change: float
     late_error: float
     flat_from: float
+    thirds: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    steadiness: float = 0.0
     spikes: tuple[Spike, ...] = ()
 
     def __post_init__(self) -> None:
@@ -145,6 +150,29 @@ class Track:
         """The share of the run for which it has been flat, at its end."""
         length = float(self.x[-1] - self.x[0])
         return (float(self.x[-1]) - self.flat_from) / length if length > 0 else 0.0
+
+    @property
+    def gains(self) -> tuple[float, float]:
+        """How much it improves from the first third to the second, and from that to the last."""
+        first, second, last = (-self.better * each for each in self.thirds)
+        return first - second, second - last
+
+    @property
+    def held(self) -> float:
+        """Its best level over a third of the run or at the end: no single point makes it."""
+        levels = (*self.thirds, self.end)
+        return max(levels) if self.better > 0 else min(levels)
+
+    @property
+    def third_error(self) -> float:
+        """Standard error of each of the gains."""
+        return 1.25 * self.noise * float(np.sqrt(6 / len(self.y)))
+
+    @property
+    def quickening(self) -> bool:
+        """Whether it improves at twice the pace in its last third as in the one before."""
+        before, now = self.gains
+        return now > max(2 * before, 3 * self.third_error, 1e-3 * abs(self.start))
 
     def at(self, x: float) -> float:
         """The trend there, straight between points."""
@@ -186,16 +214,14 @@ class Chance:
         classes: number of classes.
         loss: their cross-entropy, ln C.
         accuracy: 1 / C.
-        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`, `a flat loss`,
-            `the start of the loss`.
-        sure: whether that proves it; the start of a loss may be near ln C by chance.
+        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`. A loss alone
+            tells nothing: a language model passes ln 10, a regression starts at ln 2.
     """
 
     classes: int
     loss: float
     accuracy: float
     known_by: str
-    sure: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netdoctor.facts.curve_facts import Spike
 from netdoctor.probes.curve_smoothing import Floats, noise, running
@@ -12,6 +13,9 @@ _TAILS = 4.0  # times the third highest tail of eight: a heavy-tailed noise is n
 _SHARE = 0.1  # of the drop, below which nobody would see it
 _STEP_SHARE = 0.25  # the same for single steps
 _EARLY = 0.1  # share of the points in which warm-up may raise the loss
+_SIDE = 5  # points on either side that it is compared with, or a fiftieth of all
+_KEPT = 0.5  # of its height over the base that it must have over both sides
+_ALONE = 3.0  # times the highest calm point on either side
 _LONGEST = 0.05  # share of the points for which it is above half of its height
 _STEPS = 300  # points, from which they are taken for single steps
 _MANY = 5000
@@ -41,17 +45,46 @@ def spikes(
     high = high[high >= max(2, _EARLY * len(y))]
     if not len(high):
         return ()
+    groups = np.split(high, np.flatnonzero(np.diff(high) > 2) + 1)
+    calm = np.ones(len(y), bool)
+    calm[high] = False
     found = []
-    for group in np.split(high, np.flatnonzero(np.diff(high) > 2) + 1):
+    for group in groups:
         top = int(group[off[group].argmax()])
         wide = int((off[group] > off[top] / 2).sum())
-        came_back = group[-1] + 1 < len(y)
-        if not came_back or wide > max(2, _LONGEST * len(y)):
+        height = _above(y, calm, int(group[0]), int(group[-1]), top)
+        if wide > max(2, _LONGEST * len(y)) or height < _KEPT * off[top]:
             continue
         if _explained(float(x[group[0]]), x, rises):
             continue
-        found.append(Spike(float(x[top]), float(y[top]), float(off[top]), float(off[top] / sigma)))
-    return tuple(found)
+        found.append(Spike(float(x[top]), float(y[top]), height, float(height / sigma)))
+    return () if _periodic(found, x) else tuple(found)
+
+
+def _above(y: Floats, calm: NDArray[np.bool_], first: int, end: int, top: int) -> float:
+    """How far it stands above both of its sides; 0 where it does not stand out from them.
+
+    A drop, a rise to a new level and the end of a run have one side only. Isolated is what is
+    `_ALONE` times as far above its sides as the highest of the calm points there.
+    """
+    size = max(_SIDE, len(y) // 50)
+    before = y[max(0, first - size) : first][calm[max(0, first - size) : first]]
+    after = y[end + 1 : end + 1 + size][calm[end + 1 : end + 1 + size]]
+    if len(before) < 2 or len(after) < 1:
+        return 0.0
+    level = max(float(np.median(before)), float(np.median(after)))
+    usual = max(float(side.max() - np.median(side)) for side in (before, after))
+    height = float(y[top]) - level
+    return height if height > _ALONE * usual else 0.0
+
+
+def _periodic(found: list[Spike], x: Floats) -> bool:
+    """Whether they come at equal distances, three or more: a schedule, not an accident."""
+    if len(found) < 3:
+        return False
+    gaps = np.diff([spike.x for spike in found])
+    room = max(0.04 * float(gaps.mean()), 1.01 * float(np.median(np.diff(x))))
+    return float(np.ptp(gaps)) <= room and len(found) * float(gaps.mean()) > 0.5 * float(np.ptp(x))
 
 
 def _local(off: Floats, base: Floats, some: slice, sigma: float) -> Floats:

@@ -10,6 +10,7 @@ from netdoctor.facts.curve_facts import NonFinite, Rate, Schedule, Track
 from netdoctor.facts.curves import Axis, Curve
 from netdoctor.probes.curve_smoothing import Floats, last, level, noise, roughness, thinned, trend
 from netdoctor.probes.curve_spikes import spikes
+from netdoctor.probes.curve_trends import steadiness, thirds
 
 _MOST_EPOCHS = 400
 _MOST_STEPS = 60
@@ -22,7 +23,8 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
 
     Args:
         curve: as the log has it.
-        axis: points of epochs are judged one by one, points of steps in sixty stretches.
+        axis: points of epochs are judged one by one, points of steps in sixty stretches: by
+            medians of a loss, by means of a metric, which has few values in a batch.
         scale: what y is multiplied by.
         rises: where the learning rate rises, for the spikes.
     """
@@ -31,7 +33,8 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
         return None
     y = y * scale
     one_by_one = axis == "epoch" and len(y) <= _MOST_EPOCHS
-    xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS)
+    by = "mean" if curve.role.endswith("metric") else "median"
+    xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS, by)
     better = curve.better if curve.role.endswith("metric") else -1
     measured = _measured(curve, better, len(y), xs, ys)
     if len(ys) < len(y):
@@ -68,6 +71,7 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
         best=float(smooth[best]), best_index=int((-better * y).argmin()),
         peak=float(-better * cost[best:].max()), late_change=change, late_error=error,
         flat_from=_flat_from(x, cost, -better * end, sigma),
+        thirds=thirds(y), steadiness=steadiness(-better * y),
     )  # fmt: skip
 
 
@@ -140,7 +144,7 @@ def _schedule(y: Floats, highest: float, rises: Floats) -> Schedule:
         return "zero"
     low = float(y.min())
     turns = len(_swings(y, 0.25 * (highest - low)))
-    if turns >= 3 and highest > 1.5 * low:
+    if turns >= 2 and highest > 1.5 * low:
         return "cyclic"
     if y[-1] <= 0.35 * highest:
         return "decayed"

@@ -10,12 +10,16 @@ from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.curve_states import (
     NOT_LEARNT,
     Level,
+    LEAST_POINTS,
     blocked,
+    constant,
     diverged,
     fallen,
+    improving,
     judged,
     level,
     lost,
+    noisy_labels,
     stuck,
     too_few,
 )
@@ -26,8 +30,8 @@ def underfitting(
     facts: CurveFacts,
     *,
     threshold: float = 0.5,
-    unknown: float = 0.7,
     moving: float = 0.75,
+    runs: float = 8.0,
     apart: float = 0.2,
     min_points: int = 8,
 ) -> Iterator[Hit | Skip]:
@@ -35,17 +39,16 @@ def underfitting(
 
     Measures: the share of what there was to learn that is left at the end: what an accuracy is
     missing to 1, else the loss over chance (ln C). The better of training and validation counts.
-    A warning from `threshold` on (`unknown`, where a loss only starts near the logarithm of a
-    round number of classes) for a curve that has flattened; from `moving` on also for one that
-    still falls, but far too slowly.
+    A warning from `threshold` on for curves that have all flattened. One that still improves is
+    still-improving and nothing else, unless `moving` is left and `runs` more runs as long as this
+    one would be needed at the pace of its last fifth, which is no faster than before.
 
     Why: the network is too small, too strongly regularised, or its learning rate too low. More
     data does not help.
 
     False alarm: a hard task, mixup or label smoothing leave a high loss by nature. Without an
-    accuracy and the number of classes a high loss says nothing (skipped), and where the number is
-    only guessed, only whole epochs are judged. A training metric that is `apart` from validation's
-    is a generalisation-gap instead. Fewer than `min_points` points prove nothing.
+    accuracy and the number of classes a high loss says nothing (skipped). A training metric that
+    is `apart` from validation's is a generalisation-gap instead. Fewer than `min_points` points prove nothing.
 
     Remedy: `netdoctor overfit` tells whether the network can learn one batch; `netdoctor lrfind`
     whether the learning rate is too low. Then a larger network or less regularisation.
@@ -60,13 +63,12 @@ def underfitting(
     if found is None or main is None:
         yield Skip("how well a network that knows nothing would do is not known")
         return
-    if not found.known and facts.axis != "epoch":
-        yield Skip("without an accuracy or the number of classes a fine-tuned network looks alike")
-        return
     if (facts.metric is not None and facts.metric.share) and (facts.metric.gap or 0) > apart:
         return
-    falling = _falling(main)
-    if found.left < (threshold if found.known else unknown) or (falling and found.left < moving):
+    falling = improving(facts) or main.quickening
+    if found.left < threshold or noisy_labels(facts, found):
+        return
+    if falling and (found.left < moving or main.quickening or _needed(main) < runs):
         return
     yield Hit(
         facts.subject,
@@ -80,9 +82,10 @@ def underfitting(
     )  # fmt: skip
 
 
-def _falling(track: Track) -> bool:
-    """Whether it still improves by 3 % of its whole way in a fifth of the run."""
-    return -track.late_change > max(0.03 * track.drop, 3 * track.late_error)
+def _needed(loss: Track) -> float:
+    """How many more runs as long would bring the loss to 0 at the pace of its last fifth."""
+    pace = 5 * -loss.late_change
+    return loss.end / pace if pace > 0 else float("inf")
 
 
 @rule("CRV007", "plateau", Severity.WARNING)
@@ -93,7 +96,7 @@ def plateau(
 
     Measures: the share of the run for which the training loss has stayed within its noise (or 4 %
     of its fall) of where it ends; a warning from `threshold` on, if more than `left` of what there
-    was to learn is left (see underfitting; half where the number of classes is a guess).
+    was to learn is left (see underfitting).
 
     Why: the rest of the run was spent for nothing; a step down of the learning rate often sets it
     going again.
@@ -123,10 +126,9 @@ def plateau(
     if facts.rate is not None and facts.rate.schedule in ("decayed", "cyclic"):
         yield Skip("the learning rate was decayed, which flattens every curve")
         return
-    if not found.known and facts.axis != "epoch":
-        yield Skip("without an accuracy or the number of classes a converged loss looks alike")
+    if noisy_labels(facts, found) or improving(facts):
         return
-    if main.flat_share < threshold or _good(found, left) or _falling(main):
+    if main.flat_share < threshold or found.left < left:
         return
     what = f"{100 * found.left:.0f} % of what there was to learn is left, by {found.by}"
     yield _flat(facts, main, threshold, found, what)
@@ -159,13 +161,9 @@ def _fitted(found: Level | None) -> bool:
     return found is not None and found.left < 0.1
 
 
-def _good(found: Level, left: float) -> bool:
-    return found.left < (left if found.known else max(left, 0.5))
-
-
 @rule("CRV010", "not-learning", Severity.ERROR)
 def not_learning_at_all(
-    facts: CurveFacts, *, threshold: float = NOT_LEARNT, min_points: int = 6
+    facts: CurveFacts, *, threshold: float = NOT_LEARNT, min_points: int = 8
 ) -> Iterator[Hit | Skip]:
     """The training loss never comes down.
 
@@ -187,7 +185,8 @@ def not_learning_at_all(
     Source: Zhang et al. 2021 (AutoTrainer); Karpathy 2019; thresholds: house heuristic.
     """
     main = judged(facts)
-    if reason := too_few(facts, main, least=min_points) or lost(facts):
+    least = LEAST_POINTS if main is not None and constant(main) else min_points
+    if reason := too_few(facts, main, least=least) or lost(facts):
         yield Skip(reason)
         return
     assert main is not None

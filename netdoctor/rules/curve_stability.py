@@ -189,8 +189,8 @@ def divergence_of_loss(
 def oscillating_validation(
     facts: CurveFacts,
     *,
-    threshold: float = 0.2,
-    small: float = 0.045,
+    threshold: float = 0.12,
+    small: float = 0.08,
     small_level: float = 0.3,
     over_train: float = 2.0,
     least_metric: float = 0.04,

@@ -60,6 +60,8 @@ def overfitting(
     relative = validation.rise >= of_best * abs(validation.best)
     if share < threshold or not certain or not relative or not _kept_rising(pair, validation):
         return
+    if _restarted(facts, validation):
+        return
     doubt = _only_confidence(facts, validation, metric_gap, metric_fall)
     yield _overfitted(facts, pair, validation, share, threshold, doubt)
 
@@ -82,6 +84,14 @@ def _kept_rising(pair: Pair, validation: Track) -> bool:
         return True
     then = pair.train.at(float(validation.x[best]))
     return -pair.train.better * (pair.train.end - then) < 0.02 * pair.train.drop
+
+
+def _restarted(facts: CurveFacts, validation: Track) -> bool:
+    """Whether the rate was raised after the best point, and has not come down again."""
+    rate = facts.rate
+    if rate is None or rate.last <= 0.1 * rate.highest:
+        return False
+    return any(rise > validation.best_x for rise in rate.rises)
 
 
 def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: float) -> str | None:
@@ -170,9 +180,9 @@ def _evidence(facts: CurveFacts, track: Track, share: float, threshold: float) -
 def generalisation_gap(
     facts: CurveFacts,
     *,
-    threshold: float = 0.12,
+    threshold: float = 0.1,
     loss_share: float = 0.25,
-    ratio: float = 3.0,
+    ratio: float = 1.4,
     sure: float = 4.0,
     min_points: int = 6,
 ) -> Iterator[Hit | Skip]:
@@ -193,7 +203,7 @@ def generalisation_gap(
     Remedy: more data, augmentation, weight decay; `netdoctor check-loader --against` compares the
     two sets.
 
-    Source: Zhang et al. 2021; thresholds: house heuristic.
+    Source: Zhang et al. 2021 for `threshold`; the others: house heuristic.
     """
     pair = facts.metric
     if pair is None or not pair.share or pair.gap is None:
