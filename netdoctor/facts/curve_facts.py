@@ -71,10 +71,11 @@ class Track:
         noise: standard deviation of a point of y around its trend.
         roughness: the same by the upper quartile, which also sees a curve of which only every
             third point jumps: of the last three quarters or the last three eighths, the lesser.
-        by_chance: what roughness would be if the steps in a stretch were independent; 0 where
-            points are no stretches.
+        by_chance: what roughness would be if single steps were independent; 0 where each point
+            is an epoch.
         middle: level of the last three quarters.
-        swings: how often it goes up by 6 % of its drop and 30 % of `middle`, after coming down.
+        swings: how often, after the first eighth, it goes up by 6 % of its range and 30 % of
+            `middle`, after coming down.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
         best: best value of the trend; `best_index` of y itself.

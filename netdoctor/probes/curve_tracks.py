@@ -37,12 +37,19 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
     xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS, by)
     better = curve.better if curve.role.endswith("metric") else -1
     measured = _measured(curve, better, len(y), xs, ys)
-    if len(ys) < len(y):
-        of_median = 1.25 * noise(y[-_SAMPLE:]) * (len(ys) / len(y)) ** 0.5
-        measured = dataclasses.replace(measured, by_chance=of_median)
+    single = curve.role == "train loss" and (axis != "epoch" or _within_epochs(xs))
+    if len(ys) < len(y) or single:
+        of_point = (1.25 if len(ys) < len(y) else 1.0) * noise(y[-_SAMPLE:])
+        by_chance = of_point * (len(ys) / len(y)) ** 0.5
+        measured = dataclasses.replace(measured, by_chance=by_chance)
     if curve.role != "train loss":
         return measured
     return dataclasses.replace(measured, spikes=spikes(x, y, measured.drop, rises, axis != "epoch"))
+
+
+def _within_epochs(x: Floats) -> bool:
+    """Whether several points lie in one epoch: losses of steps, labelled with epochs."""
+    return len(x) > 1 and float(np.median(np.diff(x))) < 0.9
 
 
 def finite(curve: Curve) -> tuple[Floats, Floats]:
@@ -65,7 +72,7 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, by_chance=0.0,
         roughness=min(roughness(y[len(y) // 4 :]), roughness(y[5 * len(y) // 8 :])),
-        middle=middle, swings=_climbs(-better * y, swing),
+        middle=middle, swings=_climbs(-better * y[len(y) // 8 :], swing),
         start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),

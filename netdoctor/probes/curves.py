@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from netdoctor.facts.curve_facts import Chance, CurveFacts, Pair, Track
-from netdoctor.facts.curves import Curve, TrainingRun
+from netdoctor.facts.curves import Axis, Curve, TrainingRun
 from netdoctor.probes.curve_tracks import non_finite, rate, track
 
 _SHARES = re.compile(
@@ -53,11 +53,19 @@ def _losses(run: TrainingRun, rises: tuple[float, ...]) -> Pair:
     same = [each for each in run.of("validation loss") if train and each.measure == train.measure]
     other = next(iter(run.of("validation loss")), None)
     validation = same[0] if same else other
+    axis = _axis(run, train, validation)
     return Pair(
         train.measure if train else validation.measure if validation else "loss",
-        track(train, run.axis, 1.0, rises) if train else None,
-        track(validation, run.axis, 1.0) if validation else None,
+        track(train, axis, 1.0, rises) if train else None,
+        track(validation, axis, 1.0) if validation else None,
     )
+
+
+def _axis(run: TrainingRun, train: Curve | None, validation: Curve | None) -> Axis:
+    """Epochs also where steps count them: about as many training points as evaluations."""
+    if train is None or validation is None or not 0 < len(train.y) <= 1.5 * len(validation.y):
+        return run.axis
+    return "epoch"
 
 
 def _metrics(run: TrainingRun) -> Pair | None:

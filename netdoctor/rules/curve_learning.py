@@ -68,7 +68,7 @@ def underfitting(
     falling = improving(facts) or main.quickening
     if found.left < threshold or noisy_labels(facts, found):
         return
-    if falling and (found.left < moving or main.quickening or _needed(main) < runs):
+    if falling and (found.left < moving or not _slow(main, runs)):
         return
     yield Hit(
         facts.subject,
@@ -82,10 +82,11 @@ def underfitting(
     )  # fmt: skip
 
 
-def _needed(loss: Track) -> float:
-    """How many more runs as long would bring the loss to 0 at the pace of its last fifth."""
-    pace = 5 * -loss.late_change
-    return loss.end / pace if pace > 0 else float("inf")
+def _slow(loss: Track, runs: float) -> bool:
+    """Whether so many more runs as long would not bring it to 0, at a pace that does not grow."""
+    pace = 5 * max(0.0, -loss.late_change)
+    before, now = loss.gains
+    return loss.end >= runs * pace and now <= 1.2 * before and len(loss.y) >= 20
 
 
 @rule("CRV007", "plateau", Severity.WARNING)

@@ -16,7 +16,7 @@ from netdoctor.rules.curve_states import (
     too_few,
 )
 
-_BEYOND_CHANCE = 3.0
+_BEYOND_CHANCE = 4.0
 
 
 @rule("CRV003", "unstable-training", Severity.WARNING)
@@ -28,7 +28,7 @@ def unstable_training(
     small: float = 0.03,
     small_level: float = 0.25,
     swings: int = 2,
-    min_points: int = 8,
+    min_points: int = 12,
 ) -> Iterator[Hit | Skip]:
     """The training loss jumps up and down from one epoch to the next.
 
@@ -42,7 +42,7 @@ def unstable_training(
     Why: the steps overshoot. The weights that training ends with are a matter of luck.
 
     False alarm: losses of single steps are noisy by nature: medians of stretches are judged,
-    and must scatter three times as much as those of independent steps.
+    and must scatter four times as much as those of independent steps.
     A few spikes are loss-spike. A cyclic learning rate moves the loss by design (skipped, where
     the rate is logged). Fewer than `min_points` points show no pattern.
 
@@ -59,7 +59,7 @@ def unstable_training(
     share = train.share(train.roughness)
     relative = _relative(train)
     clear = share >= threshold and (relative is None or relative >= level_share)
-    swinging = train.swings >= swings and facts.axis == "epoch"
+    swinging = train.swings >= swings and facts.axis == "epoch" and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
     if not clear and not ((low or swinging) and _felt(facts, train)):
         return

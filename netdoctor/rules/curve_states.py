@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
+from netdoctor.facts.curve_facts import Chance, CurveFacts, Pair, Track
 
 LEAST_POINTS = 6
 DIVERGED = 0.5
@@ -94,7 +94,7 @@ def level(facts: CurveFacts) -> Level | None:
     too high for its accuracy, outweighs an accuracy that is not good either.
     """
     metric, chance = facts.metric, facts.chance
-    if chance is None:
+    if chance is None or _language(facts, chance):
         return None
     if metric is not None and metric.share and "acc" in metric.measure.lower():
         best = max(track.best for track in metric.tracks)
@@ -105,6 +105,16 @@ def level(facts: CurveFacts) -> Level | None:
                 return by_loss
         return Level(left, metric.measure)
     return _by_loss(facts)
+
+
+def _language(facts: CurveFacts, chance: Chance) -> bool:
+    """Whether the classes, many and guessed, may be letters, and far more than guessing is right.
+
+    What can be known of the next letter is limited, and nobody knows how much it is.
+    """
+    if chance.known_by == "the log" or chance.classes < 50 or facts.metric is None:
+        return False
+    return max(track.held for track in facts.metric.tracks) > 5 * chance.accuracy
 
 
 def noise_ratios(facts: CurveFacts) -> list[float]:
@@ -191,6 +201,8 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
     if main.role.endswith("metric"):
         return None if metric is None else _stuck_metric(facts, metric)
     if fallen(facts, main) > threshold or main.start <= 0 or _fell(facts, main):
+        return None
+    if main.end > 1.15 * main.start:
         return None
     if metric is not None and metric.share:
         return _stuck_metric(facts, metric)

@@ -191,7 +191,7 @@ def generalisation_gap(
     Measures: how far the training metric is ahead of validation's at the end, for a metric
     between 0 and 1: a warning from `threshold` on. Without such a metric: how far the validation
     loss ends above the training loss, over all that training fell, from `loss_share` on, if it is
-    also `ratio` times the training loss. Both must be `sure` standard errors of the noise.
+    also `ratio` times the training loss (of a negative one, from twice `loss_share` on). Both must be `sure` standard errors of the noise.
 
     Why: the network knows the training samples better than the task; or the two sets are of
     different distributions.
@@ -225,8 +225,9 @@ def generalisation_gap(
             yield _apart(facts, pair, gap, threshold, error, f"{gap:.3g} apart")
         return
     share = pair.train.share(gap)
-    low = pair.train.end <= 0 or pair.validation.end >= ratio * pair.train.end
-    if share >= loss_share and low:
+    negative = pair.train.end <= 0
+    far = share >= 2 * loss_share if negative else pair.validation.end >= ratio * pair.train.end
+    if share >= loss_share and far:
         yield _apart(facts, pair, share, loss_share, error, f"{gap:.3g} apart")
 
 
