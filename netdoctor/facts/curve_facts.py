@@ -74,8 +74,7 @@ class Track:
         by_chance: what roughness would be if single steps were independent; 0 where each point
             is an epoch.
         middle: level of the last three quarters.
-        swings: how often, after the first eighth, it goes up by 6 % of its range and 30 % of
-            `middle`, after coming down.
+        swings: how often it goes up by 6 % of its range and 30 % of `middle`, after coming down.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
         best: best value of the trend; `best_index` of y itself.
@@ -163,6 +162,12 @@ class Track:
         """Its best level over a third of the run or at the end: no single point makes it."""
         levels = (*self.thirds, self.end)
         return max(levels) if self.better > 0 else min(levels)
+
+    @property
+    def pace(self) -> float:
+        """Its gain in the last third over that in the one before; 0 where there is none."""
+        before, now = self.gains
+        return now / before if before > 0 and now > 0 else 0.0 if now <= 0 else float("inf")
 
     @property
     def third_error(self) -> float:

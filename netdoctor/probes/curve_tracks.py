@@ -72,7 +72,7 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, by_chance=0.0,
         roughness=min(roughness(y[len(y) // 4 :]), roughness(y[5 * len(y) // 8 :])),
-        middle=middle, swings=_climbs(-better * y[len(y) // 8 :], swing),
+        middle=middle, swings=_climbs(-better * y, swing),
         start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from netdoctor.facts.curve_facts import CurveFacts, Track
@@ -40,8 +41,9 @@ def underfitting(
     Measures: the share of what there was to learn that is left at the end: what an accuracy is
     missing to 1, else the loss over chance (ln C). The better of training and validation counts.
     A warning from `threshold` on for curves that have all flattened. One that still improves is
-    still-improving and nothing else, unless `moving` is left and `runs` more runs as long as this
-    one would be needed at the pace of its last fifth, which is no faster than before.
+    still-improving and nothing else, unless `runs` more runs as long as this one would be needed
+    at the pace of its last fifth, which is no faster than before; half as many where `moving` is
+    left.
 
     Why: the network is too small, too strongly regularised, or its learning rate too low. More
     data does not help.
@@ -59,7 +61,7 @@ def underfitting(
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
-    found = level(facts)
+    found = level(facts) or _letters(facts, main)
     if found is None or main is None:
         yield Skip("how well a network that knows nothing would do is not known")
         return
@@ -68,7 +70,8 @@ def underfitting(
     falling = improving(facts) or main.quickening
     if found.left < threshold or noisy_labels(facts, found):
         return
-    if falling and (found.left < moving or not _slow(main, runs)):
+    enough = runs if found.left < moving else runs / 2
+    if falling and not _slow(main, enough):
         return
     yield Hit(
         facts.subject,
@@ -84,9 +87,22 @@ def underfitting(
 
 def _slow(loss: Track, runs: float) -> bool:
     """Whether so many more runs as long would not bring it to 0, at a pace that does not grow."""
-    pace = 5 * max(0.0, -loss.late_change)
-    before, now = loss.gains
-    return loss.end >= runs * pace and now <= 1.2 * before and len(loss.y) >= 20
+    fall = 5 * max(0.0, -loss.late_change)
+    return loss.end >= runs * fall and loss.pace <= 1.3 and len(loss.y) >= 15
+
+
+def _letters(facts: CurveFacts, main: Track | None) -> Level | None:
+    """The level of a loss that starts where guessing one of a hundred letters does.
+
+    What letters are more frequent than others alone is worth a quarter of that.
+    """
+    at = math.log(100)
+    if main is None or facts.metric is not None or facts.axis != "epoch":
+        return None
+    if main.better > 0 or abs(main.start / at - 1) > 0.08:
+        return None
+    left = min(track.end for track in facts.loss.tracks) / at
+    return Level(left, f"ln 100 = {at:.3g}, where the loss starts") if left >= 0.75 else None
 
 
 @rule("CRV007", "plateau", Severity.WARNING)
