@@ -13,17 +13,18 @@ _THIRD = 20**0.5  # the same of a third difference
 _MEDIAN, _QUARTILE = 0.6745, 1.1503  # of |z| of a standard normal z
 
 
-def thinned(x: Floats, y: Floats, most: int) -> tuple[Floats, Floats]:
-    """(P ≤ most,) medians of x and y over stretches of equal length; as they are if few."""
+def thinned(x: Floats, y: Floats, most: int, by: str = "median") -> tuple[Floats, Floats]:
+    """(P ≤ most,) medians of x, and of y or its means, over stretches; as they are if few."""
     if len(y) <= most:
         return x, y
     size = -(-len(y) // most)
     whole = len(y) // size * size
     xs = np.median(x[:whole].reshape(-1, size), axis=1)
-    ys = np.median(y[:whole].reshape(-1, size), axis=1)
+    middle = np.median if by == "median" else np.mean
+    ys = np.asarray(middle(y[:whole].reshape(-1, size), axis=1), dtype=np.float64)
     if len(y) - whole >= size / 2:
         xs = np.append(xs, np.median(x[whole:]))
-        ys = np.append(ys, np.median(y[whole:]))
+        ys = np.append(ys, middle(y[whole:]))
     return xs, ys
 
 
@@ -33,8 +34,7 @@ def running(y: Floats, width: int, by: str = "median") -> Floats:
     padded = np.pad(y, half, constant_values=np.nan)
     windows = sliding_window_view(padded, 2 * half + 1)
     middle = np.nanmedian if by == "median" else np.nanmean
-    result: Floats = np.asarray(middle(windows, axis=1), dtype=np.float64)
-    return result
+    return np.asarray(middle(windows, axis=1), dtype=np.float64)
 
 
 def trend(y: Floats) -> Floats:

@@ -10,10 +10,11 @@ from netdoctor.facts.curve_facts import NonFinite, Rate, Schedule, Track
 from netdoctor.facts.curves import Axis, Curve
 from netdoctor.probes.curve_smoothing import Floats, last, level, noise, roughness, thinned, trend
 from netdoctor.probes.curve_spikes import spikes
+from netdoctor.probes.curve_trends import steadiness, thirds
 
 _MOST_EPOCHS = 400
 _MOST_STEPS = 60
-_FLAT = 0.04
+_FLAT = 0.08
 _SAMPLE = 20_000
 
 
@@ -22,7 +23,8 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
 
     Args:
         curve: as the log has it.
-        axis: points of epochs are judged one by one, points of steps in sixty stretches.
+        axis: points of epochs are judged one by one, points of steps in sixty stretches: by
+            medians of a loss, by means of a metric, which has few values in a batch.
         scale: what y is multiplied by.
         rises: where the learning rate rises, for the spikes.
     """
@@ -31,15 +33,23 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
         return None
     y = y * scale
     one_by_one = axis == "epoch" and len(y) <= _MOST_EPOCHS
-    xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS)
+    by = "mean" if curve.role.endswith("metric") else "median"
+    xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS, by)
     better = curve.better if curve.role.endswith("metric") else -1
     measured = _measured(curve, better, len(y), xs, ys)
-    if len(ys) < len(y):
-        of_median = 1.25 * noise(y[-_SAMPLE:]) * (len(ys) / len(y)) ** 0.5
-        measured = dataclasses.replace(measured, by_chance=of_median)
+    single = curve.role == "train loss" and (axis != "epoch" or _within_epochs(xs))
+    if len(ys) < len(y) or single:
+        of_point = (1.25 if len(ys) < len(y) else 1.0) * noise(y[-_SAMPLE:])
+        by_chance = of_point * (len(ys) / len(y)) ** 0.5
+        measured = dataclasses.replace(measured, by_chance=by_chance)
     if curve.role != "train loss":
         return measured
-    return dataclasses.replace(measured, spikes=spikes(x, y, measured.drop, rises))
+    return dataclasses.replace(measured, spikes=spikes(x, y, measured.drop, rises, axis != "epoch"))
+
+
+def _within_epochs(x: Floats) -> bool:
+    """Whether several points lie in one epoch: losses of steps, labelled with epochs."""
+    return len(x) > 1 and float(np.median(np.diff(x))) < 0.9
 
 
 def finite(curve: Curve) -> tuple[Floats, Floats]:
@@ -55,17 +65,20 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
     sigma, late = noise(y), noise(y[int(0.4 * len(y)) :])
     end = level(y[-few:])
     best = int(cost.argmin())
+    middle = level(y[len(y) // 4 :])
+    swing = max(0.06 * float(np.ptp(smooth)), 0.3 * abs(middle))
     change, error = _late(-better * y, late)
     return Track(
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, by_chance=0.0,
         roughness=min(roughness(y[len(y) // 4 :]), roughness(y[5 * len(y) // 8 :])),
-        middle=level(y[len(y) // 4 :]),
+        middle=middle, swings=_climbs(-better * y, swing),
         start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),
         peak=float(-better * cost[best:].max()), late_change=change, late_error=error,
         flat_from=_flat_from(x, cost, -better * end, sigma),
+        thirds=thirds(y), steadiness=steadiness(-better * y),
     )  # fmt: skip
 
 
@@ -124,15 +137,21 @@ def rate(curve: Curve) -> Rate | None:
     fallen = y[1:] <= 0.5 * y[:-1]
     rises = x[np.flatnonzero((ratio >= 1.5) & (np.arange(len(y)) > warm))]
     return Rate(_schedule(y, highest, rises), highest, end,
-                tuple(map(float, x[1:][fallen][:50])), tuple(map(float, rises[:50])))  # fmt: skip
+                tuple(map(float, x[1:][fallen][:50])), tuple(map(float, rises[:50])),
+                _spent(x, y, highest))  # fmt: skip
+
+
+def _spent(x: Floats, y: Floats, highest: float) -> float | None:
+    alive = np.flatnonzero(y > 0.02 * highest)
+    return None if not len(alive) or alive[-1] + 1 >= len(y) else float(x[alive[-1] + 1])
 
 
 def _schedule(y: Floats, highest: float, rises: Floats) -> Schedule:
     if highest == 0:
         return "zero"
     low = float(y.min())
-    turns = _turns(y, 0.25 * (highest - low))
-    if turns >= 3 and highest > 1.5 * low:
+    turns = len(_swings(y, 0.25 * (highest - low)))
+    if turns >= 2 and highest > 1.5 * low:
         return "cyclic"
     if y[-1] <= 0.35 * highest:
         return "decayed"
@@ -141,13 +160,19 @@ def _schedule(y: Floats, highest: float, rises: Floats) -> Schedule:
     return "constant"
 
 
-def _turns(y: Floats, least: float) -> int:
-    """How often it turns round, by swings of that size or more."""
-    turns, direction, extreme = 0, 0, float(y[0])
+def _climbs(cost: Floats, least: float) -> int:
+    """How often it goes up by so much, after it came down."""
+    return sum(1 for size in _swings(cost, least) if size < 0) if least > 0 else 0
+
+
+def _swings(y: Floats, least: float) -> list[float]:
+    """Each turn by so much or more: negative where it turns up."""
+    found: list[float] = []
+    direction, extreme = 0, float(y[0])
     for value in map(float, thinned(y, y, 2000)[1]):
         if (direction >= 0 and value > extreme) or (direction <= 0 and value < extreme):
             direction, extreme = direction or (1 if value > extreme else -1), value
         elif abs(value - extreme) > least:
-            turns += 1
+            found.append(extreme - value)
             direction, extreme = -direction, value
-    return turns
+    return found

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from netdoctor.facts.curve_facts import Chance, CurveFacts, Pair, Track
-from netdoctor.facts.curves import Curve, TrainingRun
+from netdoctor.facts.curves import Axis, Curve, TrainingRun
 from netdoctor.probes.curve_tracks import non_finite, rate, track
 
 _SHARES = re.compile(
@@ -17,8 +17,6 @@ _SHARES = re.compile(
 )
 _ACCURACY = re.compile(r"acc")
 _COMMON = (2, 3, 4, 5, 6, 7, 8, 10, 20, 50, 100, 200, 1000)
-_FLAT_COMMON = (2, 3, 4, 5, 10, 20, 100, 200, 1000)
-_ROUND = (2, 10, 100, 1000)
 
 
 def measure(run: TrainingRun) -> CurveFacts:
@@ -55,11 +53,19 @@ def _losses(run: TrainingRun, rises: tuple[float, ...]) -> Pair:
     same = [each for each in run.of("validation loss") if train and each.measure == train.measure]
     other = next(iter(run.of("validation loss")), None)
     validation = same[0] if same else other
+    axis = _axis(run, train, validation)
     return Pair(
         train.measure if train else validation.measure if validation else "loss",
-        track(train, run.axis, 1.0, rises) if train else None,
-        track(validation, run.axis, 1.0) if validation else None,
+        track(train, axis, 1.0, rises) if train else None,
+        track(validation, axis, 1.0) if validation else None,
     )
+
+
+def _axis(run: TrainingRun, train: Curve | None, validation: Curve | None) -> Axis:
+    """Epochs also where steps count them: about as many training points as evaluations."""
+    if train is None or validation is None or not 0 < len(train.y) <= 1.5 * len(validation.y):
+        return run.axis
+    return "epoch"
 
 
 def _metrics(run: TrainingRun) -> Pair | None:
@@ -96,59 +102,42 @@ def _chance(run: TrainingRun, loss: Pair, metric: Pair | None) -> Chance | None:
     if run.classes and run.classes > 1:
         return _of(run.classes, "the log")
     accurate = metric is not None and metric.share and _ACCURACY.search(metric.measure.lower())
-    main = loss.train or loss.validation
     if metric is not None and accurate:
-        return _by_start(main, metric) or _by_flat_accuracy(main, metric)
-    if main is None:
-        return None
-    return _by_flat_loss(main) or (_by_start_alone(main) if metric is None else None)
-
-
-def _by_start(main: Track | None, accuracy: Pair) -> Chance | None:
-    lowest = min(float(each.y.min()) for each in accuracy.tracks)
-    for classes in _COMMON:
-        close = main is not None and abs(main.start / math.log(classes) - 1) < 0.1
-        if close and 0.6 < lowest * classes < 1.6:
-            return _of(classes, "loss and accuracy at the start")
+        return _by_start(loss, metric) or _by_flat_accuracy(loss.train or loss.validation, metric)
     return None
 
 
+def _by_start(losses: Pair, accuracy: Pair) -> Chance | None:
+    """The number of classes whose logarithm is nearest to a first loss, if the accuracy fits."""
+    off = {
+        classes: min(abs(float(each.y[0]) / math.log(classes) - 1) for each in losses.tracks)
+        for classes in _COMMON
+        if losses.tracks and any(_guesses(each, classes) for each in accuracy.tracks)
+    }
+    nearest = min(off, key=lambda classes: off[classes], default=2)
+    return _of(nearest, "loss and accuracy at the start") if off.get(nearest, 1) < 0.1 else None
+
+
+def _guesses(accuracy: Track, classes: int) -> bool:
+    """Whether its lowest is what guessing among so many gives."""
+    lowest = (float(accuracy.y.min()), float(accuracy.trend.min()))
+    return any(0.6 < each * classes < 1.6 for each in lowest)
+
+
 def _by_flat_accuracy(main: Track | None, accuracy: Pair) -> Chance | None:
-    """An accuracy that stays at 1 / C, and a loss that never falls below ln C."""
+    """An accuracy that stays at 1 / C, and a loss whose best is about ln C."""
     values = np.concatenate([each.y for each in accuracy.tracks])
     middle = float(np.median(values))
     for classes in _COMMON:
         spread = float(np.quantile(values, 0.9) - np.quantile(values, 0.1))
-        near = 0.75 < middle * classes < 1.3 and spread * classes < 0.6
-        if near and (main is None or main.best > 0.9 * math.log(classes)):
+        near = 0.75 < middle * classes < 1.2 and spread * classes < 0.6
+        if near and (main is None or 0.9 < main.best / math.log(classes) < 1.3):
             return _of(classes, "a flat accuracy")
     return None
 
 
-def _by_flat_loss(main: Track) -> Chance | None:
-    """A loss that stays at ln C, or little above, from the first sixth of the run on."""
-    after = main.y[max(1, len(main.y) // 6) :]
-    if len(after) < 5:
-        return None
-    low, middle, high = map(float, np.quantile(after, [0.1, 0.5, 0.9]))
-    for classes in _FLAT_COMMON:
-        at = math.log(classes)
-        calm = abs(middle / at - 1) < 0.01 and high - low < 0.03 * at
-        rough = classes in _ROUND and low / at > 0.99 and middle / at < 1.06
-        if (calm or rough) and main.start > 0.97 * at:
-            return _of(classes, "a flat loss")
-    return None
-
-
-def _by_start_alone(main: Track) -> Chance | None:
-    for classes in _ROUND:
-        if abs(main.start / math.log(classes) - 1) < 0.08:
-            return _of(classes, "the start of the loss", sure=False)
-    return None
-
-
-def _of(classes: int, known_by: str, *, sure: bool = True) -> Chance:
-    return Chance(classes, math.log(classes), 1 / classes, known_by, sure)
+def _of(classes: int, known_by: str) -> Chance:
+    return Chance(classes, math.log(classes), 1 / classes, known_by)
 
 
 def _best(loss: Pair, metric: Pair | None) -> Track | None:

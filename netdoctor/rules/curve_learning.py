@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from netdoctor.facts.curve_facts import CurveFacts, Track
@@ -10,12 +11,16 @@ from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.curve_states import (
     NOT_LEARNT,
     Level,
+    LEAST_POINTS,
     blocked,
+    constant,
     diverged,
     fallen,
+    improving,
     judged,
     level,
     lost,
+    noisy_labels,
     stuck,
     too_few,
 )
@@ -26,24 +31,26 @@ def underfitting(
     facts: CurveFacts,
     *,
     threshold: float = 0.5,
-    unknown: float = 0.7,
     moving: float = 0.75,
+    runs: float = 8.0,
+    apart: float = 0.2,
     min_points: int = 8,
 ) -> Iterator[Hit | Skip]:
     """Training ends far from a fit, and validation with it.
 
     Measures: the share of what there was to learn that is left at the end: what an accuracy is
     missing to 1, else the loss over chance (ln C). The better of training and validation counts.
-    A warning from `threshold` on (`unknown`, where a loss only starts near the logarithm of a
-    round number of classes) for a curve that has flattened; from `moving` on also for one that
-    still falls, but far too slowly.
+    A warning from `threshold` on for curves that have all flattened. One that still improves is
+    still-improving and nothing else, unless `runs` more runs as long as this one would be needed
+    at the pace of its last fifth, which is no faster than before; half as many where `moving` is
+    left.
 
     Why: the network is too small, too strongly regularised, or its learning rate too low. More
     data does not help.
 
     False alarm: a hard task, mixup or label smoothing leave a high loss by nature. Without an
-    accuracy and the number of classes a high loss says nothing (skipped), and where the number is
-    only guessed, only whole epochs are judged. Fewer than `min_points` points prove nothing.
+    accuracy and the number of classes a high loss says nothing (skipped). A training metric that
+    is `apart` from validation's is a generalisation-gap instead. Fewer than `min_points` points prove nothing.
 
     Remedy: `netdoctor overfit` tells whether the network can learn one batch; `netdoctor lrfind`
     whether the learning rate is too low. Then a larger network or less regularisation.
@@ -54,15 +61,17 @@ def underfitting(
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
-    found = level(facts)
+    found = level(facts) or _letters(facts, main)
     if found is None or main is None:
         yield Skip("how well a network that knows nothing would do is not known")
         return
-    if not found.known and facts.axis != "epoch":
-        yield Skip("without an accuracy or the number of classes a fine-tuned network looks alike")
+    if (facts.metric is not None and facts.metric.share) and (facts.metric.gap or 0) > apart:
         return
-    falling = _falling(main)
-    if found.left < (threshold if found.known else unknown) or (falling and found.left < moving):
+    falling = improving(facts) or main.quickening
+    if found.left < threshold or noisy_labels(facts, found):
+        return
+    enough = runs if found.left < moving else runs / 2
+    if falling and not _slow(main, enough):
         return
     yield Hit(
         facts.subject,
@@ -76,26 +85,42 @@ def underfitting(
     )  # fmt: skip
 
 
-def _falling(track: Track) -> bool:
-    """Whether it still improves by 3 % of its whole way in a fifth of the run."""
-    return -track.late_change > max(0.03 * track.drop, 3 * track.late_error)
+def _slow(loss: Track, runs: float) -> bool:
+    """Whether so many more runs as long would not bring it to 0, at a pace that does not grow."""
+    fall = 5 * max(0.0, -loss.late_change)
+    return loss.end >= runs * fall and loss.pace <= 1.3 and len(loss.y) >= 15
+
+
+def _letters(facts: CurveFacts, main: Track | None) -> Level | None:
+    """The level of a loss that starts where guessing one of a hundred letters does.
+
+    What letters are more frequent than others alone is worth a quarter of that.
+    """
+    at = math.log(100)
+    if main is None or facts.metric is not None or facts.axis != "epoch":
+        return None
+    if main.better > 0 or abs(main.start / at - 1) > 0.08:
+        return None
+    left = min(track.end for track in facts.loss.tracks) / at
+    return Level(left, f"ln 100 = {at:.3g}, where the loss starts") if left >= 0.75 else None
 
 
 @rule("CRV007", "plateau", Severity.WARNING)
 def plateau(
-    facts: CurveFacts, *, threshold: float = 0.5, left: float = 0.35, min_points: int = 10
+    facts: CurveFacts, *, threshold: float = 0.5, left: float = 0.4, min_points: int = 10
 ) -> Iterator[Hit | Skip]:
     """Training stops improving early, at a level that is still bad.
 
     Measures: the share of the run for which the training loss has stayed within its noise (or 4 %
     of its fall) of where it ends; a warning from `threshold` on, if more than `left` of what there
-    was to learn is left (see underfitting; half where the number of classes is a guess).
+    was to learn is left (see underfitting).
 
     Why: the rest of the run was spent for nothing; a step down of the learning rate often sets it
     going again.
 
-    False alarm: a converged run ends flat. A decayed learning rate flattens every curve (quiet,
-    where it is logged). Label smoothing and noise in the targets leave a high floor. Fewer than
+    False alarm: a converged run ends flat. A decayed learning rate flattens every curve (skipped,
+    where it is logged), unless it was spent in the first two fifths of the run while the loss was
+    still falling. Label smoothing and noise in the targets leave a high floor. Fewer than
     `min_points` points prove nothing.
 
     Remedy: lower the learning rate on plateaus (ReduceLROnPlateau); `netdoctor deadneurons` and
@@ -107,37 +132,55 @@ def plateau(
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
+    assert main is not None
     found = level(facts)
-    if found is None or main is None:
+    if main.flat_share >= threshold and _cut_short(facts, main) and not _fitted(found):
+        yield _flat(facts, main, threshold, found, "the learning rate was spent while it fell")
+        return
+    if found is None:
         yield Skip("how well a network that knows nothing would do is not known")
         return
     if facts.rate is not None and facts.rate.schedule in ("decayed", "cyclic"):
         yield Skip("the learning rate was decayed, which flattens every curve")
         return
-    if not found.known and facts.axis != "epoch":
-        yield Skip("without an accuracy or the number of classes a converged loss looks alike")
+    if noisy_labels(facts, found) or improving(facts):
         return
-    if main.flat_share < threshold or _good(found, left) or _falling(main):
+    if main.flat_share < threshold or found.left < left:
         return
-    yield Hit(
+    what = f"{100 * found.left:.0f} % of what there was to learn is left, by {found.by}"
+    yield _flat(facts, main, threshold, found, what)
+
+
+def _flat(facts: CurveFacts, main: Track, threshold: float, found: Level | None, what: str) -> Hit:
+    return Hit(
         facts.subject,
         f"{main.name} is flat from {facts.where(main.flat_from)} on, "
-        f"{100 * main.flat_share:.0f} % of the run, with {100 * found.left:.0f} % of what there "
-        f"was to learn left, by {found.by}",
-        {"flat_share": main.flat_share, "threshold": threshold, "left": found.left,
-         "flat_from": main.flat_from, "end": main.end, "noise": main.noise},
-        "Lower the learning rate when the loss stalls; `netdoctor gradflow` and `netdoctor "
-        "deadneurons` show what no longer learns.",
+        f"{100 * main.flat_share:.0f} % of the run: {what}",
+        {"flat_share": main.flat_share, "threshold": threshold,
+         "left": found.left if found else None, "flat_from": main.flat_from, "end": main.end,
+         "noise": main.noise},
+        "Lower the learning rate when the loss stalls, and not before; `netdoctor gradflow` and "
+        "`netdoctor deadneurons` show what no longer learns.",
     )  # fmt: skip
 
 
-def _good(found: Level, left: float) -> bool:
-    return found.left < (left if found.known else max(left, 0.5))
+def _cut_short(facts: CurveFacts, main: Track) -> bool:
+    """Whether the rate was spent in the first two fifths, while the loss was still falling."""
+    spent = facts.rate.spent if facts.rate is not None else None
+    if spent is None or spent > main.x[0] + 0.4 * (main.x[-1] - main.x[0]):
+        return False
+    before = main.y[main.x < spent][-3:]
+    fell = float(before[0] - before[-1]) if len(before) > 1 else 0.0
+    return -main.better * fell < -0.1 * main.drop if main.better > 0 else fell > 0.1 * main.drop
+
+
+def _fitted(found: Level | None) -> bool:
+    return found is not None and found.left < 0.1
 
 
 @rule("CRV010", "not-learning", Severity.ERROR)
 def not_learning_at_all(
-    facts: CurveFacts, *, threshold: float = NOT_LEARNT, min_points: int = 6
+    facts: CurveFacts, *, threshold: float = NOT_LEARNT, min_points: int = 8
 ) -> Iterator[Hit | Skip]:
     """The training loss never comes down.
 
@@ -159,7 +202,8 @@ def not_learning_at_all(
     Source: Zhang et al. 2021 (AutoTrainer); Karpathy 2019; thresholds: house heuristic.
     """
     main = judged(facts)
-    if reason := too_few(facts, main, least=min_points) or lost(facts):
+    least = LEAST_POINTS if main is not None and constant(main) else min_points
+    if reason := too_few(facts, main, least=least) or lost(facts):
         yield Skip(reason)
         return
     assert main is not None
@@ -185,7 +229,7 @@ def not_learning_at_all(
 
 @rule("CRV012", "still-improving", Severity.INFO)
 def still_improving(
-    facts: CurveFacts, *, threshold: float = 0.03, sure: float = 3.0, min_points: int = 8
+    facts: CurveFacts, *, threshold: float = 0.02, sure: float = 3.0, min_points: int = 8
 ) -> Iterator[Hit | Skip]:
     """The run ended while it was still getting better.
 
@@ -203,6 +247,8 @@ def still_improving(
     Source: house heuristic.
     """
     track = facts.loss.validation or facts.main
+    if track is not None and len(track.y) < min_points:
+        track = facts.main
     if reason := blocked(facts, track) or too_few(facts, track, least=min_points):
         yield Skip(reason)
         return

@@ -16,7 +16,7 @@ from netdoctor.rules.curve_states import (
     too_few,
 )
 
-_BEYOND_CHANCE = 3.0
+_BEYOND_CHANCE = 4.0
 
 
 @rule("CRV003", "unstable-training", Severity.WARNING)
@@ -25,9 +25,10 @@ def unstable_training(
     *,
     threshold: float = 0.05,
     level_share: float = 0.08,
-    small: float = 0.015,
+    small: float = 0.03,
     small_level: float = 0.25,
-    min_points: int = 8,
+    swings: int = 2,
+    min_points: int = 12,
 ) -> Iterator[Hit | Skip]:
     """The training loss jumps up and down from one epoch to the next.
 
@@ -35,12 +36,13 @@ def unstable_training(
     between epochs or sixtieths of the steps, as a share of how far it fell in all. A warning from
     `threshold` on, if it is also `level_share` of the loss's level; or from `small` on, if it is
     `small_level` of the level and validation jumps with it: of a loss that is low most of the
-    time.
+    time; or if it climbs `swings` times by 6 % of its fall and a third of its level, and
+    validation jumps as well.
 
     Why: the steps overshoot. The weights that training ends with are a matter of luck.
 
     False alarm: losses of single steps are noisy by nature: medians of stretches are judged,
-    and must scatter three times as much as those of independent steps.
+    and must scatter four times as much as those of independent steps.
     A few spikes are loss-spike. A cyclic learning rate moves the loss by design (skipped, where
     the rate is logged). Fewer than `min_points` points show no pattern.
 
@@ -50,19 +52,20 @@ def unstable_training(
     Source: Zhang et al. 2021 (AutoTrainer), oscillating loss; thresholds: house heuristic.
     """
     train = facts.loss.train
-    if reason := too_few(facts, train, least=min_points) or _moved(facts):
+    if reason := too_few(facts, train, least=min_points) or _cyclic(facts):
         yield Skip(reason)
         return
     assert train is not None
     share = train.share(train.roughness)
     relative = _relative(train)
     clear = share >= threshold and (relative is None or relative >= level_share)
+    swinging = train.swings >= swings and facts.axis == "epoch" and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
-    if not clear and not (low and _felt(facts, train)):
+    if not clear and not ((low or swinging) and _felt(facts, train)):
         return
     if train.roughness < _BEYOND_CHANCE * train.by_chance:
         return
-    if not_learning(facts):
+    if not_learning(facts) or (diverged(facts) is not None and train.swings < swings):
         return
     yield Hit(
         facts.subject,
@@ -88,9 +91,15 @@ def _relative(track: Track) -> float | None:
     return track.roughness / track.middle
 
 
-def _moved(facts: CurveFacts) -> str | None:
+def _cyclic(facts: CurveFacts) -> str | None:
     if facts.rate is not None and facts.rate.schedule == "cyclic":
         return "the learning rate goes up and down by design"
+    return None
+
+
+def _moved(facts: CurveFacts) -> str | None:
+    if reason := _cyclic(facts):
+        return reason
     track = diverged(facts)
     return f"{track.name} has diverged" if track is not None else None
 
@@ -180,10 +189,10 @@ def divergence_of_loss(
 def oscillating_validation(
     facts: CurveFacts,
     *,
-    threshold: float = 0.15,
-    small: float = 0.04,
+    threshold: float = 0.12,
+    small: float = 0.08,
     small_level: float = 0.3,
-    over_train: float = 3.0,
+    over_train: float = 2.0,
     least_metric: float = 0.04,
     min_points: int = 10,
 ) -> Iterator[Hit | Skip]:
@@ -247,7 +256,7 @@ def _near_floor(track: Track) -> bool:
 
 @rule("CRV009", "loss-spike", Severity.WARNING)
 def loss_spike(
-    facts: CurveFacts, *, threshold: float = 0.15, most: float = 0.1
+    facts: CurveFacts, *, threshold: float = 0.2, most: float = 0.1
 ) -> Iterator[Hit | Skip]:
     """The training loss jumps up for a moment and comes back.
 

@@ -7,11 +7,15 @@ import math
 
 import numpy as np
 
-from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
+from netdoctor.facts.curve_facts import Chance, CurveFacts, Pair, Track
 
 LEAST_POINTS = 6
 DIVERGED = 0.5
-NOT_LEARNT = 0.03
+NOT_LEARNT = 0.02
+SURE = 3.0  # standard errors
+_HARDLY = 0.75  # of chance: a loss that has hardly come down
+_TOO_HIGH = 1.2  # loss over the least that its accuracy allows
+_NOT_GOOD = 0.35  # of an accuracy's way that is left
 
 
 def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS) -> str | None:
@@ -42,11 +46,13 @@ def divergence(track: Track) -> float:
     """
     least = track.drop if track.y.min() < 0 else max(track.drop, abs(track.start) / 2)
     tail = track.y[-max(2, round(0.12 * len(track.y))) :]
-    if track.rise <= 0 or least <= 0:
+    base = min(track.best, track.start)
+    rise = track.end - base
+    if rise <= 0 or least <= 0:
         return 0.0
-    steady = float(tail.min()) - track.best > 0.6 * min(track.rise, least)
-    sure = track.rise > 6 * _calm(track)
-    return track.rise / least if sure and steady else 0.0
+    steady = float(tail.min()) - base > 0.6 * min(rise, least)
+    sure = rise > 6 * _calm(track)
+    return rise / least if sure and steady else 0.0
 
 
 def _calm(track: Track) -> float:
@@ -74,36 +80,112 @@ class Level:
     Attributes:
         left: share that is left at the best of training and validation, 1 for nothing learnt.
         by: what it is read off.
-        known: whether what it is compared with is known, not guessed.
     """
 
     left: float
     by: str
-    known: bool
 
 
 def level(facts: CurveFacts) -> Level | None:
-    """By the accuracy where there is one, else by chance; None where neither is known.
+    """By accuracy and loss against chance; None where the number of classes is not known.
 
-    No other metric and no loss tells how good is good: a mean precision of a half is.
+    No other metric and no loss tells how good is good: a mean precision of a half is, and so is
+    an accuracy of a half for the next of fifty letters. A loss that has hardly come down, and is
+    too high for its accuracy, outweighs an accuracy that is not good either.
     """
     metric, chance = facts.metric, facts.chance
+    if chance is None or _language(facts, chance):
+        return None
     if metric is not None and metric.share and "acc" in metric.measure.lower():
-        nothing = 0.0 if chance is None else chance.accuracy
         best = max(track.best for track in metric.tracks)
-        return Level((1 - best) / (1 - nothing), metric.measure, True)
+        left = (1 - best) / (1 - chance.accuracy)
+        by_loss = _by_loss(facts)
+        if by_loss is not None and left > _NOT_GOOD and by_loss.left > max(left, _HARDLY):
+            if min(noise_ratios(facts), default=1.0) > _TOO_HIGH:
+                return by_loss
+        return Level(left, metric.measure)
+    return _by_loss(facts)
+
+
+def _language(facts: CurveFacts, chance: Chance) -> bool:
+    """Whether the classes, many and guessed, may be letters, and far more than guessing is right.
+
+    What can be known of the next letter is limited, and nobody knows how much it is.
+    """
+    if chance.known_by == "the log" or chance.classes < 50 or facts.metric is None:
+        return False
+    return max(track.held for track in facts.metric.tracks) > 5 * chance.accuracy
+
+
+def noise_ratios(facts: CurveFacts) -> list[float]:
+    """Each loss over the least that its accuracy allows, if the labels' noise is all there is.
+
+    Where a share 1 - a of the labels is drawn anew, nobody does better than the accuracy a and
+    the loss -a ln a - (1 - a) ln((1 - a) / (C - 1)).
+    """
+    metric, chance = facts.metric, facts.chance
+    if metric is None or chance is None:
+        return []
+    pairs = (
+        (facts.loss.train, metric.train),
+        (facts.loss.validation, metric.validation),
+    )
+    return [
+        loss.end / _least_loss(right.end, chance.classes)
+        for loss, right in pairs
+        if loss is not None and right is not None and 0 < right.end < 1
+    ]
+
+
+def _least_loss(accuracy: float, classes: int) -> float:
+    wrong = 1 - accuracy
+    return -accuracy * math.log(accuracy) - wrong * math.log(wrong / (classes - 1))
+
+
+def noisy_labels(facts: CurveFacts, found: Level) -> bool:
+    """Whether what is left may be noise in the labels: well above guessing, and calibrated.
+
+    Of two classes every weak signal looks so: the loss of one whose strength differs from sample
+    to sample is up to a sixth less.
+    """
+    if facts.chance is None or found.left > 0.9:
+        return False
+    ratios = noise_ratios(facts)
+    least = 0.85 if facts.chance.classes == 2 else 0.95
+    return bool(ratios) and all(least <= ratio <= _TOO_HIGH for ratio in ratios)
+
+
+def _by_loss(facts: CurveFacts) -> Level | None:
+    chance = facts.chance
     if chance is None or not facts.loss.tracks:
         return None
     left = min(track.end for track in facts.loss.tracks) / chance.loss
-    return Level(left, f"ln {chance.classes} = {chance.loss:.3g}", chance.sure)
+    return Level(left, f"ln {chance.classes} = {chance.loss:.3g}")
+
+
+def improving(facts: CurveFacts) -> bool:
+    """Whether a loss or a metric still gets better at the end, by what still-improving asks."""
+    metric = facts.metric.tracks if facts.metric is not None else ()
+    return any(still_better(track) for track in (*facts.loss.tracks, *metric))
+
+
+def still_better(track: Track, least: float = 0.02, sure: float = 3.0) -> bool:
+    """Whether its last fifth is better than the one before, by that share of its way."""
+    better = -track.late_change
+    return track.share(better) >= least and better > sure * track.late_error and better > 0
 
 
 def not_learning(facts: CurveFacts) -> str | None:
     """The reason to say that nothing was learnt; None where something was, or nobody can tell."""
     main = judged(facts)
-    if main is None or len(main.y) < LEAST_POINTS:
+    if main is None or len(main.y) < (LEAST_POINTS if constant(main) else 8):
         return None
     return stuck(facts, main, NOT_LEARNT)
+
+
+def constant(track: Track) -> bool:
+    """Whether it is the same at each point, but for rounding."""
+    return float(np.ptp(track.y)) <= 1e-6 * abs(track.start)
 
 
 def judged(facts: CurveFacts) -> Track | None:
@@ -114,11 +196,13 @@ def judged(facts: CurveFacts) -> Track | None:
 
 
 def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
-    """The reason to say that the loss never fell by more than that share of its level."""
+    """The reason to say that nothing was learnt: neither the loss nor a metric improved."""
     metric = facts.metric
     if main.role.endswith("metric"):
         return None if metric is None else _stuck_metric(facts, metric)
-    if fallen(facts, main) > threshold or main.start <= 0:
+    if fallen(facts, main) > threshold or main.start <= 0 or _fell(facts, main):
+        return None
+    if main.end > 1.15 * main.start:
         return None
     if metric is not None and metric.share:
         return _stuck_metric(facts, metric)
@@ -126,17 +210,31 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         at = main.end / facts.chance.loss
         chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
         return f"it stays at {chance}" if at > 0.93 else None
-    error = main.noise * math.sqrt(2 / max(1, len(main.y) / 3))
-    unmoved = main.start - main.end < 2 * error and error < 0.005 * main.start
-    if unmoved and len(main.y) >= 8 and main.end >= 0.5:
-        return "a fall of one percent would have been seen"
+    seen = 3 * main.third_error < threshold * main.start
+    still = fallen(facts, main) < threshold / 2 and main.steadiness < SURE
+    if seen and still and main.end >= 0.5:
+        return f"a fall of {100 * threshold:g} % would have been seen"
     return None
+
+
+def _fell(facts: CurveFacts, main: Track) -> bool:
+    """Whether it fell all along, or has begun to, beyond its noise.
+
+    A fall by less than a hundredth is what the bias of a last layer learns: it counts only where
+    nothing tells that the level is that of guessing.
+    """
+    if main.quickening:
+        return True
+    gain = sum(main.gains)
+    least = 0.02 if facts.chance is not None else 0.005
+    clear = gain > max(3 * main.third_error, least * abs(main.start))
+    return clear and main.steadiness > SURE
 
 
 def fallen(facts: CurveFacts, track: Track) -> float:
     """How far it came down at its lowest, as a share of its start or of chance, if that is less."""
     third = max(2, len(track.y) // 3)
-    first = float(np.median(track.y[: max(1, third // 2)]))
+    first = track.start
     if facts.chance is not None and track.better < 0:
         first = min(first, facts.chance.loss)
     lowest = min(float(np.median(track.y[-third:])), float(np.median(track.trend[third:])))
@@ -144,18 +242,26 @@ def fallen(facts: CurveFacts, track: Track) -> float:
 
 
 def _stuck_metric(facts: CurveFacts, metric: Pair) -> str | None:
-    best = max(metric.tracks, key=lambda track: track.better * track.best)
-    moved = -best.better * (best.start - best.best) > max(0.03, 3 * best.noise)
-    constant = all(float(np.ptp(track.y)) == 0 for track in metric.tracks)
+    best = max(metric.tracks, key=lambda track: track.better * track.held)
+    moved = any(_moved(track) for track in metric.tracks)
+    bad = best.held < 0.6 if best.better > 0 else best.held > 0.4
     if facts.chance is not None and "acc" in metric.measure.lower():
-        excess = best.best - facts.chance.accuracy
-        near = excess < max(0.05, 0.6 * facts.chance.accuracy)
+        excess = best.held - facts.chance.accuracy
+        near = excess < max(0.05, min(0.08, 0.6 * facts.chance.accuracy))
         if near and not (moved and excess > 0.05):
-            return f"{metric.measure} stays at {best.best:.3g}, as by guessing"
-    if constant and len(best.y) >= LEAST_POINTS:
+            return f"{metric.measure} stays at {best.held:.3g}, as by guessing"
+        bad = bad and facts.chance.known_by == "the log" and near
+    constant = all(float(np.ptp(track.y)) == 0 for track in metric.tracks)
+    if constant and len(best.y) >= LEAST_POINTS and best.better * (best.held - 0.5) < 0.4:
         return f"{metric.measure} is {best.best:.4g} throughout"
-    bad = best.best < 0.6 if best.better > 0 else best.best > 0.4
-    return f"{metric.measure} stays at {best.best:.3g}" if bad and not moved else None
+    return f"{metric.measure} stays at {best.held:.3g}" if bad and not moved else None
+
+
+def _moved(track: Track) -> bool:
+    """Whether a metric that is a share improved, at once or all along."""
+    at_once = -track.better * (track.start - track.held) > max(0.03, 3 * track.noise)
+    steadily = sum(track.gains) > max(0.01, 3 * track.third_error) and track.steadiness > SURE
+    return at_once or steadily
 
 
 def blocked(facts: CurveFacts, *tracks: Track | None) -> str | None:

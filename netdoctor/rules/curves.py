@@ -20,7 +20,7 @@ def overfitting(
     *,
     threshold: float = 0.05,
     of_best: float = 0.1,
-    sure: float = 4.0,
+    sure: float = 3.0,
     metric_gap: float = 0.08,
     metric_fall: float = 0.02,
     min_points: int = 6,
@@ -60,6 +60,8 @@ def overfitting(
     relative = validation.rise >= of_best * abs(validation.best)
     if share < threshold or not certain or not relative or not _kept_rising(pair, validation):
         return
+    if _restarted(facts, validation):
+        return
     doubt = _only_confidence(facts, validation, metric_gap, metric_fall)
     yield _overfitted(facts, pair, validation, share, threshold, doubt)
 
@@ -82,6 +84,14 @@ def _kept_rising(pair: Pair, validation: Track) -> bool:
         return True
     then = pair.train.at(float(validation.x[best]))
     return -pair.train.better * (pair.train.end - then) < 0.02 * pair.train.drop
+
+
+def _restarted(facts: CurveFacts, validation: Track) -> bool:
+    """Whether the rate was raised after the best point, and has not come down again."""
+    rate = facts.rate
+    if rate is None or rate.last <= 0.1 * rate.highest:
+        return False
+    return any(rise > validation.best_x for rise in rate.rises)
 
 
 def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: float) -> str | None:
@@ -172,7 +182,7 @@ def generalisation_gap(
     *,
     threshold: float = 0.1,
     loss_share: float = 0.25,
-    ratio: float = 2.0,
+    ratio: float = 1.4,
     sure: float = 4.0,
     min_points: int = 6,
 ) -> Iterator[Hit | Skip]:
@@ -181,7 +191,7 @@ def generalisation_gap(
     Measures: how far the training metric is ahead of validation's at the end, for a metric
     between 0 and 1: a warning from `threshold` on. Without such a metric: how far the validation
     loss ends above the training loss, over all that training fell, from `loss_share` on, if it is
-    also `ratio` times the training loss. Both must be `sure` standard errors of the noise.
+    also `ratio` times the training loss (of a negative one, from twice `loss_share` on). Both must be `sure` standard errors of the noise.
 
     Why: the network knows the training samples better than the task; or the two sets are of
     different distributions.
@@ -193,7 +203,7 @@ def generalisation_gap(
     Remedy: more data, augmentation, weight decay; `netdoctor check-loader --against` compares the
     two sets.
 
-    Source: Zhang et al. 2021; thresholds: house heuristic.
+    Source: Zhang et al. 2021 for `threshold`; the others: house heuristic.
     """
     pair = facts.metric
     if pair is None or not pair.share or pair.gap is None:
@@ -215,8 +225,9 @@ def generalisation_gap(
             yield _apart(facts, pair, gap, threshold, error, f"{gap:.3g} apart")
         return
     share = pair.train.share(gap)
-    low = pair.train.end <= 0 or pair.validation.end >= ratio * pair.train.end
-    if share >= loss_share and low:
+    negative = pair.train.end <= 0
+    far = share >= 2 * loss_share if negative else pair.validation.end >= ratio * pair.train.end
+    if share >= loss_share and far:
         yield _apart(facts, pair, share, loss_share, error, f"{gap:.3g} apart")
 
 
@@ -246,7 +257,7 @@ class _Side:
 
 @rule("CRV011", "validation-below-training", Severity.INFO)
 def validation_below_training(
-    facts: CurveFacts, *, threshold: float = 0.05, often: float = 0.8, min_points: int = 6
+    facts: CurveFacts, *, threshold: float = 0.02, often: float = 0.8, min_points: int = 6
 ) -> Iterator[Hit | Skip]:
     """The validation loss is lower than the training loss.
 

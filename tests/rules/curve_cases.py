@@ -19,8 +19,9 @@ def track(role: CurveRole, y: np.ndarray = FALL, **changes: object) -> Track:
     better = 1 if role.endswith("metric") else -1
     made = Track(
         name=role.replace(" ", "_"), role=role, measure="accuracy" if better > 0 else "loss",
-        better=better, points=len(y), x=EPOCHS[: len(y)], y=y, trend=y, noise=0.0, roughness=0.0, by_chance=0.0,
-        middle=1.0,
+        better=better, points=len(y), x=EPOCHS[: len(y)], y=y, trend=y, noise=0.0, roughness=0.0,
+        by_chance=0.0,
+        middle=1.0, swings=0,
         start=float(y[0]), end=float(y[-1]), end_error=0.0, best=float((better * y).max() * better),
         best_index=int((better * y).argmax()), peak=float(y.max()), late_change=0.0,
         late_error=0.0, flat_from=10.0,
@@ -77,10 +78,10 @@ def stays(at: float) -> CurveFacts:
 
 
 def below(at: float) -> CurveFacts:
-    """A training loss of 20 and more and a validation loss that ends there."""
-    train = track("train loss", np.linspace(1, 0, 11).clip(0) * 20 + 20)
-    train = dataclasses.replace(train, trend=np.array([40.0, *[20.0] * 10]))
-    return facts(train, track("validation loss", np.array([40.0, *[at] * 10])))
+    """A training loss of 50 and more and a validation loss that ends there."""
+    train = track("train loss", np.linspace(1, 0, 11).clip(0) * 50 + 50)
+    train = dataclasses.replace(train, trend=np.array([100.0, *[50.0] * 10]))
+    return facts(train, track("validation loss", np.array([100.0, *[at] * 10])))
 
 
 # Rule: facts on which it fires, facts that leave it quiet, facts on its boundary.
@@ -96,7 +97,7 @@ CURVES = {
         facts(),
         facts(track("train loss", roughness=0.05, middle=0.5)),
     ),
-    "CRV004": (accuracy(0.9, 0.5), accuracy(0.95, 0.94), accuracy(0.1, 0.0, flat_from=10.0)),
+    "CRV004": (accuracy(0.9, 0.5), accuracy(0.95, 0.94), accuracy(0.12, 0.0)),
     "CRV005": (not_finite(3), not_finite(0), not_finite(1)),
     "CRV006": (
         facts(track("train loss", np.array([1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 5.0, 9.0, 9, 9, 9]))),
@@ -110,9 +111,9 @@ CURVES = {
         accuracy(0.9, 0.9, flat_from=1.0),
         accuracy(0.3, 0.3, flat_from=5.0),
     ),
-    "CRV008": (validation(roughness=0.5), validation(), validation(roughness=0.15)),
-    "CRV009": (spiked(0.8), facts(), spiked(0.15)),
-    "CRV010": (stays(100.0), stays(20.0), stays(97.0)),
-    "CRV011": (below(10.0), below(20.0), below(19.0)),
-    "CRV012": (validation(late_change=-0.2), validation(), validation(late_change=-0.03)),
+    "CRV008": (validation(roughness=0.5), validation(), validation(roughness=0.2)),
+    "CRV009": (spiked(0.8), facts(), spiked(0.2)),
+    "CRV010": (stays(100.0), stays(20.0), stays(98.0)),
+    "CRV011": (below(30.0), below(50.0), below(49.0)),
+    "CRV012": (validation(late_change=-0.2), validation(), validation(late_change=-0.02)),
 }

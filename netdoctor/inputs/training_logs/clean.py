@@ -37,7 +37,13 @@ def _is_gap(nan: NDArray[np.bool_], name: str, columns: Mapping[str, Cells]) -> 
             cells for other, cells in columns.items()
             if other != name and meaning(other).kind == "loss" and np.isfinite(cells.values).any()
         ]  # fmt: skip
-        return bool(others) and meaning(name).split in ("validation", "test")
+        split = meaning(name).split
+        evaluated = any(
+            np.isfinite(cells.values).any()
+            for other, cells in columns.items()
+            if meaning(other).split == split and meaning(other).kind in ("loss", "metric")
+        )
+        return bool(others) and split in ("validation", "test") and not evaluated
     returns = int((nan[:-1] & ~nan[1:]).sum())
     if returns < 2 or nan.mean() < 0.4:
         return False
