@@ -144,6 +144,12 @@ REPORT: Options = {
     "quiet": _flag(
         _REPORT, "--quiet", help="Only the findings at or above --fail-on, and no progress."
     ),
+    "baseline": _text(
+        _REPORT, "--baseline", metavar="FILE", help="Count only what is new or worse than in it."
+    ),
+    "write_baseline": _text(
+        _REPORT, "--write-baseline", metavar="FILE", help="Keep the findings as known ones."
+    ),
     "config": Annotated[
         Path | None,
         _option(_REPORT, "--config", metavar="FILE", help="Settings from a YAML file; flags win."),
