@@ -10,21 +10,12 @@ from pathlib import Path
 import msgspec
 
 from netdoctor.errors import ConfigError, UsageError
-from netdoctor.report import Finding, Report, Severity
+from netdoctor.facts.history import KnownFinding
+from netdoctor.report import Finding, Report
 
 SCHEMA = 1
 TOLERANCE = 0.1
 """By which share a measured value may be worse than in the baseline and still be known."""
-
-
-class KnownFinding(msgspec.Struct, frozen=True):
-    """A finding as the baseline keeps it; `value` is what its rule measured, None for no number."""
-
-    code: str
-    rule: str
-    subject: str
-    severity: Severity
-    value: float | None = None
 
 
 class Baseline(msgspec.Struct, frozen=True):

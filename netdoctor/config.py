@@ -77,6 +77,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     quiet: bool = False
     baseline: Text | None = None
     write_baseline: Text | None = None
+    history: Text | None = None
     rules: dict[str, dict[str, Any]] = {}
 
 

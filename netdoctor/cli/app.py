@@ -13,6 +13,7 @@ from netdoctor.cli import (
     env,
     featuremaps,
     gradflow,
+    history,
     layers,
     lrfind,
     overfit,
@@ -64,6 +65,7 @@ for module in (
     featuremaps,
     layers,
     rules,
+    history,
     env,
     show_config,
 ):

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from netdoctor.inputs.data import Data
     from netdoctor.inputs.model import LoadedModel
 
-_ONLY_SHOWN = {"out", "no_plots", "save_arrays", "format", "quiet", "baseline", "write_baseline"}
+_ONLY_SHOWN = {
+    "out",
+    "no_plots",
+    "save_arrays",
+    "format",
+    "quiet",
+    "baseline",
+    "write_baseline",
+    "history",
+}
 
 
 def examine(request: Request, examination: str, **options: Any) -> Report:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from netdoctor import baseline
+from netdoctor import baseline, history
 from netdoctor.baseline import Baseline
 from netdoctor.config import Config, Format
 from netdoctor.errors import UsageError
@@ -64,6 +64,8 @@ def finish(report: Report, config: Config, draw: Draw | None = None) -> int:
         baseline.write(Path(config.write_baseline), report)
     if known is not None:
         report = baseline.applied(report, known, tolerances(config.rules))
+    if config.history is not None:
+        history.append(Path(config.history), report)
     write(_render(report, config))
     if config.format is Format.GITHUB:
         _add_to_job_summary(report)

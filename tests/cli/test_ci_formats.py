@@ -56,3 +56,15 @@ def test_an_unreadable_baseline_is_exit_2(netdoctor: CommandLine, tmp_path: Path
     assert outcome.code == 2
     assert "--write-baseline" in outcome.err
     assert not outcome.out
+
+
+def test_history_grows_and_is_shown(netdoctor: CommandLine, tmp_path: Path) -> None:
+    netdoctor.report(SICK)
+    for _ in range(2):
+        netdoctor("deadneurons", "x", "--no-plots", "--history", "runs.jsonl")
+    outcome = netdoctor("history", "runs.jsonl")
+    assert outcome.code == 0
+    assert "ACT001" in outcome.out
+    assert (tmp_path / "netdoctor-out" / "history.png").is_file()
+    missing = netdoctor("history", "none.jsonl")
+    assert (missing.code, missing.out) == (2, "")
