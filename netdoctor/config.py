@@ -41,6 +41,8 @@ class Format(str, Enum):
 
     TEXT = "text"
     JSON = "json"
+    GITHUB = "github"
+    JUNIT = "junit"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -73,6 +75,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     save_arrays: bool = False
     format: Format = Format.TEXT
     quiet: bool = False
+    baseline: Text | None = None
+    write_baseline: Text | None = None
+    history: Text | None = None
     rules: dict[str, dict[str, Any]] = {}
 
 

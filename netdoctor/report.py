@@ -140,6 +140,32 @@ class Report:
                 return table
         raise KeyError(name)
 
+    def conclusion(self) -> str:
+        """The verdict in one line: `sick: 2 errors, 1 info`; empty where nothing was judged."""
+        errors, warnings, infos = (self.count(each) for each in reversed(Severity))
+        counts = [(errors, "error"), (warnings, "warning")]
+        told = ", ".join(_counted(count, noun) for count, noun in counts if count)
+        remark = f", {infos} info" if infos else ""
+        if errors:
+            return f"sick: {told}{remark}"
+        if warnings:
+            return f"ailing: {told}{remark}, no error"
+        if self.skipped and not self.ran:
+            return f"undecided: no rule could be applied, for the reasons above{remark}"
+        if not self.verdict and not self.ran:
+            return ""
+        applied = f"{_counted(len(self.ran), 'rule')} applied, nothing at or above warning"
+        return (self.verdict or f"healthy: {applied}{self._not_judged()}") + remark
+
+    def _not_judged(self) -> str:
+        rules = sum(each.subject is None for each in self.skipped)
+        subjects = len({each.subject for each in self.skipped if each.subject is not None})
+        texts = [f"; {_counted(rules, 'rule')} skipped"] if rules else []
+        kind = "tensor" if self.command in ("kernels", "check-weights") else "call"
+        texts += [f"; {_counted(subjects, kind)} not judged"] if subjects else []
+        texts += [f"; {len(self.not_examined)} not examined"] if self.not_examined else []
+        return "".join(texts)
+
     def exit_code(self, fail_on: Severity | None = Severity.ERROR) -> int:
         """1 when a finding is at or above `fail_on`, else 0; None never fails."""
         if fail_on is None:
@@ -149,3 +175,7 @@ class Report:
     def replace(self, **changes: Any) -> Report:
         """A copy with these fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

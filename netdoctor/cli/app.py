@@ -17,6 +17,7 @@ from netdoctor.cli import (
     featuremaps,
     gradcam,
     gradflow,
+    history,
     kernels,
     layers,
     lrfind,
@@ -42,6 +43,7 @@ _MODULES = (
     diagnose_curves,
     layers,
     rules,
+    history,
     env,
     show_config,
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from netdoctor.cli.command import Request
-from netdoctor.cli.finish import check_out
+from netdoctor.cli.finish import check_out, known_findings
 from netdoctor.cli.progress import Bar, progress_bar
 from netdoctor.cli.streams import stdout_to_stderr
 from netdoctor.config import Config, Settings
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from netdoctor.inputs.data import Data
     from netdoctor.inputs.model import LoadedModel
 
-_ONLY_SHOWN = {"out", "no_plots", "save_arrays", "format", "quiet"}
+_ONLY_SHOWN = {
+    "out",
+    "no_plots",
+    "save_arrays",
+    "format",
+    "quiet",
+    "baseline",
+    "write_baseline",
+    "history",
+}
 
 
 def examine(
@@ -118,6 +127,7 @@ def check(request: Request, checked: Callable[[str], None] | None = None) -> Non
     if request.command in COMMAND_RULES:
         select_rules(request.command, config.select, config.ignore)
     check_out(config)
+    known_findings(config, request.command)
     (checked or check_spec)(request.model)
 
 

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from netdoctor import baseline, history
+from netdoctor.baseline import Baseline
 from netdoctor.config import Config, Format
 from netdoctor.errors import UsageError
 from netdoctor.report import Report
+from netdoctor.rules.selection import tolerances
 
 Draw = Callable[[Any], tuple[Iterable[tuple[str, Any]], Mapping[str, Mapping[str, Any]]]]
 """Facts -> file stems with their figures, and the arrays behind them by file stem."""
@@ -34,6 +37,15 @@ def check_out(config: Config) -> None:
         raise UsageError(message, hint="name a folder of your own, or give --no-plots")
 
 
+def known_findings(config: Config, command: str) -> Baseline | None:
+    """What --baseline names; None without it.
+
+    Raises:
+        ConfigError: it cannot be read or is no baseline of this command.
+    """
+    return None if config.baseline is None else baseline.read(Path(config.baseline), command)
+
+
 def finish(report: Report, config: Config, draw: Draw | None = None) -> int:
     """Writes the pictures and the report, and returns the exit code.
 
@@ -45,9 +57,20 @@ def finish(report: Report, config: Config, draw: Draw | None = None) -> int:
     Raises:
         UsageError: --out cannot be written.
     """
+    known = known_findings(config, report.command)
     if draw is not None and report.facts is not None and not config.no_plots:
         report = report.replace(artifacts=[*report.artifacts, *_save(report, config, draw)])
+    if config.write_baseline is not None:
+        baseline.write(Path(config.write_baseline), report)
+    if known is not None:
+        report = baseline.applied(report, known, tolerances(config.rules))
+    if config.history is not None:
+        history.append(Path(config.history), report)
     write(_render(report, config))
+    if config.format is Format.GITHUB:
+        _add_to_job_summary(report)
+    if known is None and config.write_baseline is not None:
+        return 0  # all that was found is known from now on
     return report.exit_code(config.fail_on.severity)
 
 
@@ -73,12 +96,36 @@ def write(text: str) -> None:
 def _render(report: Report, config: Config) -> str:
     if config.format is Format.JSON:
         return _as_json(report)
+    if config.format is Format.JUNIT:
+        from netdoctor.render.junit import render as as_junit
+
+        return as_junit(report, config.fail_on.severity)
+    if config.format is Format.GITHUB:
+        from netdoctor.render.github import render as as_annotations
+
+        return as_annotations(report)
     from netdoctor.cli.streams import terminal
     from netdoctor.render.text import render, render_findings
 
     if config.quiet:
         return render_findings(report, config.fail_on.severity, terminal())
     return render(report, terminal())
+
+
+def _add_to_job_summary(report: Report) -> None:
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    from netdoctor.render.github import render_summary
+
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(render_summary([report]))
+    except OSError as error:
+        raise UsageError(
+            f"cannot add to the job summary {path}: {error.strerror or error}",
+            hint="GitHub sets GITHUB_STEP_SUMMARY itself; unset it to do without",
+        ) from error
 
 
 def _as_json(report: Report) -> str:

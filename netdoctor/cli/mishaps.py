@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
@@ -62,17 +63,16 @@ def usage_error(message: str, arguments: Sequence[str]) -> UsageError:
 
 
 def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
-    """One message on stderr; under --format json the error document on stdout as well."""
+    """One message on stderr; under a format for machines the error's document on stdout as well."""
     from netdoctor.render.values import printable
 
     unicode = (sys.stderr.encoding or "").lower().startswith("utf")
     message = f"error: {error.message}\n" + (f"hint: {error.hint}" if error.hint else "")
     for line in message.splitlines():
         print(printable(line, unicode=unicode), file=sys.stderr)
-    if wants_json(arguments):
-        from netdoctor.render.json import render_error
-
-        print(render_error(command_of(arguments), error))
+    if (wanted := wanted_format(arguments)) in ("json", "github", "junit"):
+        document = import_module(f"netdoctor.render.{wanted}").render_error
+        print(document(command_of(arguments), error).rstrip("\n"))
 
 
 def command_of(arguments: Sequence[str]) -> str:
@@ -80,13 +80,13 @@ def command_of(arguments: Sequence[str]) -> str:
     return next((each for each in arguments[:1] if not each.startswith("-")), "")
 
 
-def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether --format json was asked for, be it in a command line that does not parse."""
+def wanted_format(arguments: Sequence[str]) -> str | None:
+    """The --format that was asked for, be it in a command line that does not parse."""
     chosen = _last_value(arguments, "--format")
     if chosen is None:
         file = _last_value(arguments, "--config")
         chosen = _format_in(Path(file)) if file else None
-    return chosen == "json"
+    return chosen
 
 
 def _last_value(arguments: Sequence[str], option: str) -> str | None:

@@ -127,6 +127,16 @@ RULES: Options = {
     "fail_on": Annotated[
         FailOn, _option(_RULES, "--fail-on", help="The severity from which the exit code is 1.")
     ],
+    "baseline": _text(
+        _RULES, "--baseline", metavar="FILE", help="Count only what is new or worse than in it."
+    ),
+    "write_baseline": _text(
+        _RULES, "--write-baseline", metavar="FILE", help="Keep the findings as known ones."
+    ),
+    "history": _text(
+        _RULES, "--history", metavar="FILE",
+        help="Append a line on this run; `netdoctor history FILE` shows the trend.",
+    ),
 }  # fmt: skip
 
 _PICTURES = "Pictures"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -16,6 +17,10 @@ from netdoctor.report import Finding, NotExamined, Report, Severity, Skipped
 
 _MARK = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.INFO: "●"}
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold cyan"}
+_VERDICT = defaultdict(
+    lambda: "bold green",
+    {"sick": "bold red", "ailing": "bold yellow", "undecided": "bold yellow"},
+)
 _WIDEST_TEXT = 100
 _PAGE = 88
 _NAMED = 6
@@ -147,32 +152,8 @@ def _listing(title: str, lines: Iterable[str], terminal: Terminal) -> list[Text]
 
 
 def _verdict(report: Report, terminal: Terminal) -> list[Text]:
-    errors, warnings, infos = (report.count(each) for each in reversed(Severity))
-    counts = [(errors, "error"), (warnings, "warning")]
-    told = ", ".join(counted(count, noun) for count, noun in counts if count)
-    remark = f", {infos} info" if infos else ""
-    if errors:
-        return [Text(f"sick: {told}{remark}", "bold red")]
-    if warnings:
-        return [Text(f"ailing: {told}{remark}, no error", "bold yellow")]
-    if report.skipped and not report.ran:
-        undecided = "undecided: no rule could be applied, for the reasons above"
-        return [Text(undecided + remark, "bold yellow")]
-    if not report.verdict and not report.ran:
-        return []
-    applied = f"{counted(len(report.ran), 'rule')} applied, nothing at or above warning"
-    verdict = _say(report.verdict or f"healthy: {applied}{_not_judged(report)}", terminal)
-    return [Text(verdict + remark, "bold green")]
-
-
-def _not_judged(report: Report) -> str:
-    rules = sum(each.subject is None for each in report.skipped)
-    subjects = len({each.subject for each in report.skipped if each.subject is not None})
-    texts = [f"; {counted(rules, 'rule')} skipped"] if rules else []
-    kind = "tensor" if report.command in ("kernels", "check-weights") else "call"
-    texts += [f"; {counted(subjects, kind)} not judged"] if subjects else []
-    texts += [f"; {len(report.not_examined)} not examined"] if report.not_examined else []
-    return "".join(texts)
+    said = report.conclusion()
+    return [Text(_say(said, terminal), _VERDICT[said.partition(":")[0]])] if said else []
 
 
 def _say(text: str, terminal: Terminal) -> str:

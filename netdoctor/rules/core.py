@@ -9,6 +9,9 @@ from typing import Any, get_type_hints
 
 from netdoctor.report import Finding, Severity, Skipped
 
+SETTINGS = ("severity", "tolerance")
+"""What may be set for every rule beside its thresholds."""
+
 CheckFunction = Callable[..., Iterator["Hit | Skip"]]
 
 
@@ -108,7 +111,8 @@ def judge(
         facts: what a probe measured, or a sequence of what several did: each rule judges the
             first that is of its type, and is passed over where there is none.
         rules: the selected rules.
-        thresholds: changed thresholds, by rule code and then by parameter name.
+        thresholds: changed thresholds, by rule code and then by parameter name; `severity` there
+            is that of all the rule's findings.
     """
     findings: list[Finding] = []
     ran: list[str] = []
@@ -118,18 +122,21 @@ def judge(
         judged = next((one for one in measured if isinstance(one, each.facts_type)), None)
         if judged is None:
             continue
-        outcomes = list(each.check(judged, **(thresholds or {}).get(each.code, {})))
+        settings = dict((thresholds or {}).get(each.code, {}))
+        chosen = {name: settings.pop(name, None) for name in SETTINGS}
+        outcomes = list(each.check(judged, **settings))
         skips = [outcome for outcome in outcomes if isinstance(outcome, Skip)]
         skipped += [Skipped(each.slug, skip.reason, skip.subject) for skip in skips]
         if not any(skip.subject is None for skip in skips):
             ran.append(each.slug)
-        findings += [_complete(each, hit) for hit in outcomes if isinstance(hit, Hit)]
+        wanted = chosen["severity"]
+        findings += [_complete(each, hit, wanted) for hit in outcomes if isinstance(hit, Hit)]
     findings.sort(key=lambda finding: -finding.severity.rank)
     return Judgement(tuple(findings), tuple(ran), tuple(skipped))
 
 
-def _complete(rule: Rule, hit: Hit) -> Finding:
-    severity = hit.severity or rule.severity
+def _complete(rule: Rule, hit: Hit, wanted: Severity | None) -> Finding:
+    severity = wanted or hit.severity or rule.severity
     return Finding(
         rule.code, rule.slug, severity, hit.subject, hit.message, hit.evidence, hit.remedy
     )

@@ -9,9 +9,9 @@ from netdoctor.facts.curve_facts import CurveFacts, Track
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.curve_states import (
+    LEAST_POINTS,
     NOT_LEARNT,
     Level,
-    LEAST_POINTS,
     blocked,
     constant,
     diverged,

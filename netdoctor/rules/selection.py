@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from netdoctor.errors import UsageError
+from netdoctor.report import Severity
 from netdoctor.rules import catalogue, rules_of
-from netdoctor.rules.core import Rule
+from netdoctor.rules.core import SETTINGS, Rule
 
 Thresholds = dict[str, dict[str, Any]]
 
@@ -78,11 +79,35 @@ def check_thresholds(given: Mapping[str, Mapping[str, Any]]) -> Thresholds:
     return thresholds
 
 
+def tolerances(thresholds: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """How much worse than in a baseline a rule's value may be, by code, where that is set."""
+    return {
+        code: values["tolerance"] for code, values in thresholds.items() if "tolerance" in values
+    }
+
+
+def _check_setting(rule: Rule, name: str, value: Any) -> Any:
+    """A severity, or a tolerance as a share."""
+    if name == "severity":
+        named = value.value if isinstance(value, Severity) else value
+        if named not in [each.value for each in Severity]:
+            message = f"{rule.code}.severity must be error, warning or info, not {value!r}"
+            raise UsageError(message, hint=f"its default is {rule.severity.value}")
+        return Severity(named)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < float("inf"):
+        message = f"{rule.code}.tolerance must be a share such as 0.1, not {value!r}"
+        raise UsageError(message, hint="0 counts every change for the worse")
+    return float(value)
+
+
 def _check_value(rule: Rule, threshold: str, value: Any) -> Any:
+    if threshold in SETTINGS:
+        return _check_setting(rule, threshold, value)
     if threshold not in rule.thresholds:
         raise UsageError(
             f"rule {rule.code} ({rule.slug}) has no threshold {threshold!r}",
-            hint=_near_miss(threshold, list(rule.thresholds)),
+            hint=_near_miss(threshold, [*rule.thresholds, *SETTINGS]),
         )
     default = rule.thresholds[threshold]
     if isinstance(default, float) and type(value) is int:

@@ -13,6 +13,14 @@ def netdoctor(
 ) -> CommandLine:
     """The command line in an empty working directory, as in a pipe without any setting."""
     monkeypatch.chdir(tmp_path)
-    for name in ("COLUMNS", "NO_COLOR", "LANG", "LC_ALL", "CI", "FORCE_COLOR"):
+    for name in (
+        "COLUMNS",
+        "NO_COLOR",
+        "LANG",
+        "LC_ALL",
+        "CI",
+        "FORCE_COLOR",
+        "GITHUB_STEP_SUMMARY",
+    ):
         monkeypatch.delenv(name, raising=False)
     return CommandLine(capsys, monkeypatch)
