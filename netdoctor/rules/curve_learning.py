@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from netdoctor.facts.curve_facts import CurveFacts, Track
@@ -61,7 +60,7 @@ def underfitting(
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
-    found = level(facts) or _letters(facts, main)
+    found = level(facts)
     if found is None or main is None:
         yield Skip("how well a network that knows nothing would do is not known")
         return
@@ -89,20 +88,6 @@ def _slow(loss: Track, runs: float) -> bool:
     """Whether so many more runs as long would not bring it to 0, at a pace that does not grow."""
     fall = 5 * max(0.0, -loss.late_change)
     return loss.end >= runs * fall and loss.pace <= 1.3 and len(loss.y) >= 15
-
-
-def _letters(facts: CurveFacts, main: Track | None) -> Level | None:
-    """The level of a loss that starts where guessing one of a hundred letters does.
-
-    What letters are more frequent than others alone is worth a quarter of that.
-    """
-    at = math.log(100)
-    if main is None or facts.metric is not None or facts.axis != "epoch":
-        return None
-    if main.better > 0 or abs(main.start / at - 1) > 0.08:
-        return None
-    left = min(track.end for track in facts.loss.tracks) / at
-    return Level(left, f"ln 100 = {at:.3g}, where the loss starts") if left >= 0.75 else None
 
 
 @rule("CRV007", "plateau", Severity.WARNING)

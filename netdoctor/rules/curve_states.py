@@ -143,12 +143,14 @@ def _least_loss(accuracy: float, classes: int) -> float:
 
 
 def noisy_labels(facts: CurveFacts, found: Level) -> bool:
-    """Whether what is left may be noise in the labels: well above guessing, and calibrated.
+    """Whether what is left may be noise in the labels: most answers are right, and calibrated.
 
     Of two classes every weak signal looks so: the loss of one whose strength differs from sample
     to sample is up to a sixth less.
     """
     if facts.chance is None or found.left > 0.9:
+        return False
+    if facts.metric is None or max(track.held for track in facts.metric.tracks) < 0.5:
         return False
     ratios = noise_ratios(facts)
     least = 0.85 if facts.chance.classes == 2 else 0.95

@@ -182,7 +182,7 @@ def generalisation_gap(
     *,
     threshold: float = 0.1,
     loss_share: float = 0.25,
-    ratio: float = 1.4,
+    ratio: float = 2.0,
     sure: float = 4.0,
     min_points: int = 6,
 ) -> Iterator[Hit | Skip]:

@@ -109,7 +109,7 @@ def test_the_classes_are_known_by_the_log_or_by_the_start(classes: int) -> None:
         measure(run(loss=start, classes=classes)).chance,
         measure(run(loss=start, val_accuracy=accuracy)).chance,
     ]
-    assert [(each.classes, each.sure) for each in known if each] == [(classes, True)] * 2
+    assert [each.classes for each in known if each] == [classes] * 2
     assert measure(run(loss=3 * start, val_accuracy=0.5 + accuracy / 2)).chance is None
 
 
