@@ -159,9 +159,8 @@ class Track:
 
     @property
     def held(self) -> float:
-        """Its best level over a third of the run or at the end: no single point makes it."""
-        levels = (*self.thirds, self.end)
-        return max(levels) if self.better > 0 else min(levels)
+        """Its best level over a third of the run: no single point makes it."""
+        return max(self.thirds) if self.better > 0 else min(self.thirds)
 
     @property
     def pace(self) -> float:

@@ -249,7 +249,8 @@ def _stuck_metric(facts: CurveFacts, metric: Pair) -> str | None:
     bad = best.held < 0.6 if best.better > 0 else best.held > 0.4
     if facts.chance is not None and "acc" in metric.measure.lower():
         excess = best.held - facts.chance.accuracy
-        near = excess < max(0.05, min(0.08, 0.6 * facts.chance.accuracy))
+        room = max(0.05, min(0.08, 0.6 * facts.chance.accuracy))
+        near = excess < room + 2 * best.third_error
         if near and not (moved and excess > 0.05):
             return f"{metric.measure} stays at {best.held:.3g}, as by guessing"
         bad = bad and facts.chance.known_by == "the log" and near
