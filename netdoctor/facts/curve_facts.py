@@ -37,7 +37,8 @@ class NonFinite:
 
     Attributes:
         name: the curve.
-        kind: `NaN`, `infinite` or both.
+        kind: `NaN`, `infinite` or both; `blank` where a table leaves its NaN out, so that the loss
+            ends while other curves go on.
         count, points: values that are not finite, of so many.
         first, last: x of the first and the last of them.
         lasting: whether no finite value follows.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from netdoctor.facts.curve_facts import Chance, CurveFacts, Pair, Track
+from netdoctor.facts.curve_facts import Chance, CurveFacts, NonFinite, Pair, Track
 from netdoctor.facts.curves import Axis, Curve, TrainingRun
 from netdoctor.probes.curve_tracks import non_finite, rate, track
 
@@ -35,13 +35,28 @@ def measure(run: TrainingRun) -> CurveFacts:
         non_finite=tuple(
             bad
             for each in (*run.of("train loss"), *run.of("validation loss"))
-            if (bad := non_finite(each))
+            if (bad := non_finite(each) or _blank(each, run))
         ),
         chance=_chance(run, loss, metric),
         rate=rates[0] if rates else None,
         best_x=best.best_x if best else None, best_by=best.name if best else "",
         ignored=tuple(each.name for each in run.curves if _unknown(each)),
     )  # fmt: skip
+
+
+def _blank(loss: Curve, run: TrainingRun) -> NonFinite | None:
+    """Where a loss ends at least three points before a curve that has had all of its x."""
+    size = len(loss.x)
+    for other in run.curves:
+        judged = other.role.endswith(("loss", "metric"))
+        left = len(other.x) - size
+        if not judged or size < 3 or left < 3 or not np.array_equal(other.x[:size], loss.x):
+            continue
+        return NonFinite(
+            loss.name, "blank", left, len(other.x), float(other.x[size]), float(other.x[-1]),
+            lasting=True, before=float(loss.y[-1]),
+        )  # fmt: skip
+    return None
 
 
 def _unknown(curve: Curve) -> bool:

@@ -45,12 +45,13 @@ def divergence(track: Track) -> float:
     rise is within the noise, or where it came down again.
     """
     least = track.drop if track.y.min() < 0 else max(track.drop, abs(track.start) / 2)
-    tail = track.y[-max(2, round(0.12 * len(track.y))) :]
+    tail = track.y[-max(2, round(0.15 * len(track.y))) :]
     base = min(track.best, track.start)
     rise = track.end - base
     if rise <= 0 or least <= 0:
         return 0.0
-    steady = float(tail.min()) - base > 0.6 * min(rise, least)
+    up = min(rise, least)
+    steady = float(np.median(tail)) - base > 0.6 * up and float(tail.min()) - base > 0.3 * up
     sure = rise > 6 * _calm(track)
     return rise / least if sure and steady else 0.0
 
@@ -100,9 +101,10 @@ def level(facts: CurveFacts) -> Level | None:
         best = max(track.best for track in metric.tracks)
         left = (1 - best) / (1 - chance.accuracy)
         by_loss = _by_loss(facts)
-        if by_loss is not None and left > _NOT_GOOD and by_loss.left > max(left, _HARDLY):
-            if min(noise_ratios(facts), default=1.0) > _TOO_HIGH:
-                return by_loss
+        above = min(noise_ratios(facts), default=1.0) > _TOO_HIGH
+        hardly = by_loss is not None and by_loss.left > max(left, _HARDLY)
+        if hardly and above and left > _NOT_GOOD:
+            return by_loss
         return Level(left, metric.measure)
     return _by_loss(facts)
 
@@ -214,6 +216,8 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         return f"it stays at {chance}" if at > 0.93 else None
     seen = 3 * main.third_error < threshold * main.start
     still = fallen(facts, main) < threshold / 2 and main.steadiness < SURE
+    if constant(main):
+        return "it is the same throughout"
     if seen and still and main.end >= 0.5:
         return f"a fall of {100 * threshold:g} % would have been seen"
     return None
