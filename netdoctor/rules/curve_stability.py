@@ -269,7 +269,8 @@ def loss_spike(
     not come back.
 
     False alarm: a drop or a new level has one side only. The first tenth of the run (warm-up),
-    restarts of a logged learning rate, and rises at equal distances are left out. More than `most` of the points are unstable-training.
+    restarts of a logged learning rate, and rises at equal distances are left out. More than `most`
+    of the points are unstable-training.
 
     Remedy: look at the batch of that step (`netdoctor check-loader`), clip gradients, lower the
     learning rate.
