@@ -13,10 +13,12 @@ from pathlib import Path
 import torch
 import yaml
 
-from tests.curves import healthy, sick, unsteady, wider
+from tests.curves import fresh, healthy, sick, unsteady, wider, wider_sick
+from tests.curves import studies as study_loop
+from tests.curves.fresh_layouts import FRESH
 from tests.curves.layouts import LAYOUTS
 from tests.curves.loggers import WRITERS
-from tests.curves.studies import Study, run
+from tests.curves.studies import Study
 from tests.curves.training import Recipe, train
 
 HERE = Path(__file__).parent
@@ -36,7 +38,7 @@ def recipes() -> list[Recipe]:
 
 def studies() -> list[Study]:
     """The runs made for one half."""
-    return wider.runs()
+    return [*wider.runs(), *wider_sick.runs(), *fresh.runs()]
 
 
 def halves(runs: Sequence[Recipe]) -> dict[str, str]:
@@ -68,7 +70,7 @@ def written(recipe: Recipe | Study, folder: Path) -> Path:
     """Trains it and writes its log."""
     if isinstance(recipe, Recipe):
         return WRITERS[recipe.writer](folder, recipe, train(recipe))
-    return LAYOUTS[recipe.layout](folder, recipe, *run(recipe))
+    return {**LAYOUTS, **FRESH}[recipe.layout](folder, recipe, *study_loop.run(recipe))
 
 
 def main(wanted: Sequence[str]) -> None:

@@ -92,7 +92,7 @@ def letters(kind: str = "gru", width: int = 32, rows: int = 10**6) -> Task:
 
 
 def modular(p: int = 17, width: int = 64) -> Task:
-    """a + b modulo p, from two one-hot rows."""
+    """Sums modulo p, from two one-hot rows."""
     pairs = torch.cartesian_prod(torch.arange(p), torch.arange(p))
     order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(2))
     pairs = pairs[order]
@@ -122,7 +122,8 @@ def deep(depth: int = 12, act: Callable[[], nn.Module] = nn.Tanh, data: str = "d
 
 
 def sheet(data: str = "digits", width: int = 48, drop: float = 0.0, test: int = 10**6,
-          rows: int = 10**6, smooth: float = 0.0, norm: bool = False, hidden: int = 2) -> Task:  # fmt: skip
+          rows: int = 10**6, smooth: float = 0.0, norm: bool = False,
+          hidden: int = 2) -> Task:  # fmt: skip
     """A set of `sets`, with a perceptron."""
     split = SETS[data]()
     net = layers([split.x[0].numel(), *[width] * hidden, split.classes or 1], nn.ReLU, drop, norm)

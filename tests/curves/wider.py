@@ -32,13 +32,14 @@ def _language() -> list[Study]:
               rate=3e-3, columns=ACC),
         _well("letters_acc", "a character model", tasks.letters, "keras", epochs=12, rate=3e-3,
               columns=ACC),
-        _well("letters_pairs", "each character from the one before", partial(tasks.letters, "pairs"),
-              "steps_csv", epochs=16, rate=0.02, columns=("train_loss", "lr"), schedule="warm-up"),
+        _well("letters_pairs", "each character from the one before",
+              partial(tasks.letters, "pairs"), "steps_csv", epochs=16, rate=0.02,
+              columns=("train_loss", "lr"), schedule="warm-up"),
         _well("letters_state", "a character model", partial(tasks.letters, "gru", 24),
               "trainer_state", epochs=10, rate=2e-3, columns=("val_loss", "val_accuracy"),
               schedule="cosine"),
-        _well("letters_steps", "a character model, batches of four", partial(tasks.letters, rows=900),
-              "steps_txt", epochs=6, batch=4, rate=2e-3),
+        _well("letters_steps", "a character model, batches of four",
+              partial(tasks.letters, rows=900), "steps_txt", epochs=6, batch=4, rate=2e-3),
         _well("letters_one", "a character model, one window a step",
               partial(tasks.letters, "gru", 24, 700), "steps_gz", epochs=2, batch=1, rate=2e-3,
               columns=("train_loss", "train_accuracy")),
@@ -59,15 +60,16 @@ def _slow() -> list[Study]:
              optimiser="sgd", rate=0.15, columns=("train_loss",)),
         well("parity_loss", "four of ten bits", partial(tasks.parity, 4, 10, 1500, 32), "jsonl",
              epochs=70, optimiser="momentum", rate=0.03, columns=LOSSES),
-        well("deep_tanh", "twelve layers without norm", partial(tasks.deep, 12, nn.Tanh, "digits", 1.15),
-             "keras", epochs=40, optimiser="momentum", rate=0.008, columns=ACC,
-             schedule="cosine"),
+        well("deep_tanh", "twelve layers without norm",
+             partial(tasks.deep, 12, nn.Tanh, "digits", 1.15), "keras", epochs=40,
+             optimiser="momentum", rate=0.008, columns=ACC, schedule="cosine"),
         well("deep_sigmoid", "three layers of sigmoids", partial(tasks.deep, 3, nn.Sigmoid),
              "tensorboard", epochs=50, optimiser="momentum", rate=0.08, columns=ACC),
         well("deep_relu", "six layers without norm", partial(tasks.deep, 6, nn.ReLU), "lightning",
              epochs=30, optimiser="momentum", rate=0.02, columns=ACC),
-        well("sigmoid_blobs", "three layers of sigmoids", partial(tasks.deep, 3, nn.Sigmoid, "blobs"),
-             "printed", epochs=60, rate=2e-3, columns=ACC),
+        well("sigmoid_blobs", "three layers of sigmoids",
+             partial(tasks.deep, 3, nn.Sigmoid, "blobs"), "printed", epochs=60, rate=2e-3,
+             columns=ACC),
         well("small_rate", "a small rate", partial(tasks.pictures, "digits"), "timm", epochs=30,
              optimiser="momentum", rate=1.5e-3, columns=(*LOSSES, "val_accuracy")),
     ]  # fmt: skip
@@ -100,9 +102,9 @@ def _tables() -> list[Study]:
               "printed", epochs=12, rate=2e-3, columns=ACC),
         _well("hundred", "a hundred classes", partial(tasks.prototypes, 100, 4000, 1.0), "timm",
               epochs=25, rate=2e-3, columns=(*LOSSES, "val_accuracy"), decay=1e-4),
-        _well("hundred_cut", "a hundred classes, cut short", partial(tasks.prototypes, 100, 4000, 1.0),
-              "csv", epochs=10, rate=4e-4, columns=ACC, condition="still improving",
-              expected=("CRV012",)),
+        _well("hundred_cut", "a hundred classes, cut short",
+              partial(tasks.prototypes, 100, 4000, 1.0), "csv", epochs=10, rate=4e-4,
+              columns=ACC, condition="still improving", expected=("CRV012",)),
         _well("smooth", "label smoothing of 0.2", partial(tasks.prototypes, 30, 3000, 1.0, 64, 0.2),
               "tensorboard", epochs=20, rate=3e-3, columns=ACC),
         _well("tuned_head", "a new head on a frozen body", tasks.tuned, "csv", epochs=20,
@@ -154,6 +156,4 @@ def _odd() -> list[Study]:
 
 def runs() -> list[Study]:
     """All of them."""
-    from tests.curves import wider_sick
-
-    return [*_language(), *_slow(), *_weak(), *_tables(), *_odd(), *wider_sick.runs()]
+    return [*_language(), *_slow(), *_weak(), *_tables(), *_odd()]

@@ -78,7 +78,8 @@ def _spikes() -> list[Study]:
                     allowed=("CRV003", "CRV008"))  # fmt: skip
     return [
         spike("spike_small", cause="a rate 80 times too high for a step", layout="csv",
-              epochs=30, rate=2e-3, task=partial(tasks.sheet, "digits", 48, 0.1), trouble="rate spike", when=(0.6,),
+              epochs=30, rate=2e-3, task=partial(tasks.sheet, "digits", 48, 0.1),
+              trouble="rate spike", when=(0.6,),
               strength=80.0, columns=LOSSES),
         spike("spike_small_r2", cause="a batch of targets in another unit", layout="keras",
               epochs=30, task=partial(tasks.sheet, "friedman"), trouble="targets in another unit",
@@ -112,6 +113,45 @@ def _swings() -> list[Study]:
     ]  # fmt: skip
 
 
+def _too_little() -> list[Study]:
+    under = partial(Study, condition="underfitting", expected=("CRV002",),
+                    allowed=("CRV007", "CRV011", "CRV012"), columns=ACC)  # fmt: skip
+    return [
+        under("under_hundred_narrow", cause="three hidden units", layout="csv", epochs=30,
+              task=partial(tasks.prototypes, 100, 4000, 0.5, 3), rate=3e-3),
+        under("under_digits_narrow", cause="one hidden unit", layout="keras", epochs=40,
+              task=partial(tasks.sheet, "digits", 1), rate=5e-3),
+        under("under_waves_linear", cause="a linear model", layout="jsonl", epochs=30,
+              task=partial(tasks.sheet, "waves", 1, hidden=0), rate=3e-3,
+              expected=("CRV002", "CRV010", "CRV001", "CRV004")),
+        under("under_spirals_decay", cause="weight decay far too heavy", layout="printed",
+              epochs=40, task=partial(tasks.sheet, "spirals"), decay=0.3, rate=3e-3,
+              expected=("CRV002", "CRV010", "CRV006")),
+        under("under_outlines_dropout", cause="dropout of 0.9", layout="slash_json", epochs=25,
+              task=partial(tasks.pictures, "outlines", 8, drop=0.9), rate=2e-3),
+        under("under_blobs_two", cause="two hidden units", layout="tensorboard", epochs=40,
+              task=partial(tasks.sheet, "blobs", 2), rate=5e-3),
+        under("under_letters_one", cause="two numbers a character", layout="csv", epochs=15,
+              task=partial(tasks.letters, "gru", 2), rate=5e-3),
+        under("under_blobs_slow", cause="a rate far too low", layout="timm", epochs=30,
+              task=partial(tasks.sheet, "blobs", 24), optimiser="sgd", rate=2e-3,
+              columns=(*LOSSES, "val_accuracy"), expected=("CRV002", "CRV010")),
+    ]  # fmt: skip
+
+
+def _gentle() -> list[Study]:
+    late = partial(Study, condition="divergence", expected=("CRV006",),
+                   allowed=("CRV001", "CRV003", "CRV008", "CRV009", "CRV010"))  # fmt: skip
+    return [
+        late("diverge_slowly", cause="the sign of the step is wrong", layout="csv", epochs=15,
+             task=partial(tasks.sheet, "digits"), optimiser="sgd", rate=2e-3, trouble="ascent",
+             columns=ACC, expected=("CRV006", "CRV010")),
+        late("diverge_slowly_steps", cause="the sign of the step is wrong", layout="steps_jsonl",
+             epochs=6, task=partial(tasks.sheet, "waves"), optimiser="sgd", rate=0.03,
+             trouble="ascent", columns=("train_loss",)),
+    ]  # fmt: skip
+
+
 def runs() -> list[Study]:
     """All of them."""
-    return [*_gap(), *_flat(), *_rates(), *_spikes(), *_swings()]
+    return [*_too_little(), *_gentle(), *_gap(), *_flat(), *_rates(), *_spikes(), *_swings()]
