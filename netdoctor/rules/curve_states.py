@@ -98,7 +98,7 @@ def level(facts: CurveFacts) -> Level | None:
     if chance is None or _language(facts, chance):
         return None
     if metric is not None and metric.share and "acc" in metric.measure.lower():
-        best = max(track.best for track in metric.tracks)
+        best = max(track.end for track in metric.tracks)
         left = (1 - best) / (1 - chance.accuracy)
         by_loss = _by_loss(facts)
         above = min(noise_ratios(facts), default=1.0) > _TOO_HIGH
