@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Literal
 
 import numpy as np
@@ -203,6 +204,12 @@ class Pair:
     def tracks(self) -> tuple[Track, ...]:
         """Those that there are."""
         return tuple(each for each in (self.train, self.validation) if each is not None)
+
+    @property
+    def accuracy(self) -> bool:
+        """Whether it is the share of right answers; among the first five is another matter."""
+        named = re.search(r"acc|top.?1(?!\d)", self.measure.lower())
+        return self.share and named is not None
 
     @property
     def gap(self) -> float | None:

@@ -15,7 +15,7 @@ from netdoctor.probes.curve_tracks import non_finite, rate, track
 _SHARES = re.compile(
     r"acc|top.?\d|precision|recall|f1|f.?score|map|auc|auroc|dice|iou|jaccard|error.?rate|\berr\b"
 )
-_ACCURACY = re.compile(r"acc")
+_ACCURACY = re.compile(r"acc|top.?1(?!\d)")
 _COMMON = (2, 3, 4, 5, 6, 7, 8, 10, 20, 50, 100, 200, 1000)
 
 
@@ -116,8 +116,7 @@ def _first_accuracy(curves: Sequence[Curve]) -> Curve | None:
 def _chance(run: TrainingRun, loss: Pair, metric: Pair | None) -> Chance | None:
     if run.classes and run.classes > 1:
         return _of(run.classes, "the log")
-    accurate = metric is not None and metric.share and _ACCURACY.search(metric.measure.lower())
-    if metric is not None and accurate:
+    if metric is not None and metric.accuracy:
         return _by_start(loss, metric) or _by_flat_accuracy(loss.train or loss.validation, metric)
     return None
 

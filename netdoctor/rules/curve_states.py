@@ -97,7 +97,7 @@ def level(facts: CurveFacts) -> Level | None:
     metric, chance = facts.metric, facts.chance
     if chance is None or _language(facts, chance):
         return None
-    if metric is not None and metric.share and "acc" in metric.measure.lower():
+    if metric is not None and metric.accuracy:
         best = max(track.end for track in metric.tracks)
         left = (1 - best) / (1 - chance.accuracy)
         by_loss = _by_loss(facts)
@@ -251,7 +251,7 @@ def _stuck_metric(facts: CurveFacts, metric: Pair) -> str | None:
     best = max(metric.tracks, key=lambda track: track.better * track.held)
     moved = any(_moved(track) for track in metric.tracks)
     bad = best.held < 0.6 if best.better > 0 else best.held > 0.4
-    if facts.chance is not None and "acc" in metric.measure.lower():
+    if facts.chance is not None and metric.accuracy:
         excess = best.held - facts.chance.accuracy
         room = max(0.05, min(0.08, 0.6 * facts.chance.accuracy))
         near = excess < room + 2 * best.third_error
