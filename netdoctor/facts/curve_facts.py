@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Literal
 
 import numpy as np
@@ -37,7 +38,8 @@ class NonFinite:
 
     Attributes:
         name: the curve.
-        kind: `NaN`, `infinite` or both.
+        kind: `NaN`, `infinite` or both; `blank` where a table leaves its NaN out, so that the loss
+            ends while other curves go on.
         count, points: values that are not finite, of so many.
         first, last: x of the first and the last of them.
         lasting: whether no finite value follows.
@@ -159,9 +161,8 @@ class Track:
 
     @property
     def held(self) -> float:
-        """Its best level over a third of the run or at the end: no single point makes it."""
-        levels = (*self.thirds, self.end)
-        return max(levels) if self.better > 0 else min(levels)
+        """Its best level over a third of the run: no single point makes it."""
+        return max(self.thirds) if self.better > 0 else min(self.thirds)
 
     @property
     def pace(self) -> float:
@@ -203,6 +204,12 @@ class Pair:
     def tracks(self) -> tuple[Track, ...]:
         """Those that there are."""
         return tuple(each for each in (self.train, self.validation) if each is not None)
+
+    @property
+    def accuracy(self) -> bool:
+        """Whether it is the share of right answers; among the first five is another matter."""
+        named = re.search(r"acc|top.?1(?!\d)", self.measure.lower())
+        return self.share and named is not None
 
     @property
     def gap(self) -> float | None:

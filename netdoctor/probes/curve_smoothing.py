@@ -40,7 +40,7 @@ def running(y: Floats, width: int, by: str = "median") -> Floats:
 def trend(y: Floats) -> Floats:
     """(P,) running median, then running mean, over about a tenth of the points."""
     if len(y) < 5:
-        return np.asarray(y.copy(), dtype=np.float64)
+        return np.array(y, dtype=np.float64)
     width = min(31, max(3, len(y) // 10)) | 1
     return running(running(y, width), width if len(y) >= 30 else 3, "mean")
 

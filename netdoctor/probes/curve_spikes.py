@@ -53,7 +53,7 @@ def spikes(
         top = int(group[off[group].argmax()])
         wide = int((off[group] > off[top] / 2).sum())
         height = _above(y, calm, int(group[0]), int(group[-1]), top)
-        if wide > max(2, _LONGEST * len(y)) or height < _KEPT * off[top]:
+        if wide > max(3, _LONGEST * len(y)) or height < _KEPT * off[top]:
             continue
         if _explained(float(x[group[0]]), x, rises):
             continue

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from netdoctor.facts.curve_facts import Chance, CurveFacts, Pair, Track
+from netdoctor.facts.curve_facts import Chance, CurveFacts, NonFinite, Pair, Track
 from netdoctor.facts.curves import Axis, Curve, TrainingRun
 from netdoctor.probes.curve_tracks import non_finite, rate, track
 
 _SHARES = re.compile(
     r"acc|top.?\d|precision|recall|f1|f.?score|map|auc|auroc|dice|iou|jaccard|error.?rate|\berr\b"
 )
-_ACCURACY = re.compile(r"acc")
+_ACCURACY = re.compile(r"acc|top.?1(?!\d)")
 _COMMON = (2, 3, 4, 5, 6, 7, 8, 10, 20, 50, 100, 200, 1000)
 
 
@@ -35,13 +35,28 @@ def measure(run: TrainingRun) -> CurveFacts:
         non_finite=tuple(
             bad
             for each in (*run.of("train loss"), *run.of("validation loss"))
-            if (bad := non_finite(each))
+            if (bad := non_finite(each) or _blank(each, run))
         ),
         chance=_chance(run, loss, metric),
         rate=rates[0] if rates else None,
         best_x=best.best_x if best else None, best_by=best.name if best else "",
         ignored=tuple(each.name for each in run.curves if _unknown(each)),
     )  # fmt: skip
+
+
+def _blank(loss: Curve, run: TrainingRun) -> NonFinite | None:
+    """Where a loss ends at least three points before a curve that has had all of its x."""
+    size = len(loss.x)
+    for other in run.curves:
+        judged = other.role.endswith(("loss", "metric"))
+        left = len(other.x) - size
+        if not judged or size < 3 or left < 3 or not np.array_equal(other.x[:size], loss.x):
+            continue
+        return NonFinite(
+            loss.name, "blank", left, len(other.x), float(other.x[size]), float(other.x[-1]),
+            lasting=True, before=float(loss.y[-1]),
+        )  # fmt: skip
+    return None
 
 
 def _unknown(curve: Curve) -> bool:
@@ -101,8 +116,7 @@ def _first_accuracy(curves: Sequence[Curve]) -> Curve | None:
 def _chance(run: TrainingRun, loss: Pair, metric: Pair | None) -> Chance | None:
     if run.classes and run.classes > 1:
         return _of(run.classes, "the log")
-    accurate = metric is not None and metric.share and _ACCURACY.search(metric.measure.lower())
-    if metric is not None and accurate:
+    if metric is not None and metric.accuracy:
         return _by_start(loss, metric) or _by_flat_accuracy(loss.train or loss.validation, metric)
     return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from netdoctor.facts.curve_facts import CurveFacts, Track
@@ -50,7 +49,9 @@ def underfitting(
 
     False alarm: a hard task, mixup or label smoothing leave a high loss by nature. Without an
     accuracy and the number of classes a high loss says nothing (skipped). A training metric that
-    is `apart` from validation's is a generalisation-gap instead. Fewer than `min_points` points prove nothing.
+    is `apart` from validation's is a generalisation-gap instead. Noise in the labels leaves a low
+    accuracy, but then the loss is what that accuracy allows at best (quiet). Fewer than
+    `min_points` points prove nothing.
 
     Remedy: `netdoctor overfit` tells whether the network can learn one batch; `netdoctor lrfind`
     whether the learning rate is too low. Then a larger network or less regularisation.
@@ -61,7 +62,7 @@ def underfitting(
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
-    found = level(facts) or _letters(facts, main)
+    found = level(facts)
     if found is None or main is None:
         yield Skip("how well a network that knows nothing would do is not known")
         return
@@ -89,20 +90,6 @@ def _slow(loss: Track, runs: float) -> bool:
     """Whether so many more runs as long would not bring it to 0, at a pace that does not grow."""
     fall = 5 * max(0.0, -loss.late_change)
     return loss.end >= runs * fall and loss.pace <= 1.3 and len(loss.y) >= 15
-
-
-def _letters(facts: CurveFacts, main: Track | None) -> Level | None:
-    """The level of a loss that starts where guessing one of a hundred letters does.
-
-    What letters are more frequent than others alone is worth a quarter of that.
-    """
-    at = math.log(100)
-    if main is None or facts.metric is not None or facts.axis != "epoch":
-        return None
-    if main.better > 0 or abs(main.start / at - 1) > 0.08:
-        return None
-    left = min(track.end for track in facts.loss.tracks) / at
-    return Level(left, f"ln 100 = {at:.3g}, where the loss starts") if left >= 0.75 else None
 
 
 @rule("CRV007", "plateau", Severity.WARNING)
@@ -182,19 +169,21 @@ def _fitted(found: Level | None) -> bool:
 def not_learning_at_all(
     facts: CurveFacts, *, threshold: float = NOT_LEARNT, min_points: int = 8
 ) -> Iterator[Hit | Skip]:
-    """The training loss never comes down.
+    """Neither the training loss nor a metric ever improves.
 
     Measures: how far the level of the training loss fell, as a share of its start; a finding at
-    `threshold` or less, if the level is a bad one: the metric stays where guessing is, or is
-    constant; the loss stays at chance (ln C); or, where neither is known, the curve is so calm
-    that a fall of one percent would have been seen.
+    `threshold` or less, unless it falls all along by Mann and Kendall's test, or has begun to, and
+    if the level is a bad one: the metric stays where guessing is, or is constant; the loss stays
+    at a chance (ln C) that the log or the accuracy proves; or, where neither is known, the curve
+    is so calm that a fall of `threshold` would have been seen, and half of that was not.
 
     Why: no gradient reaches the weights, the labels do not belong to the inputs, or the learning
     rate is 0, far too low or far too high.
 
     False alarm: a fine-tuned or converged network has little left to learn: a good metric or a
-    loss below chance excuses it. A network may sit at chance before it starts: fewer than
-    `min_points` points are not judged.
+    loss below chance excuses it. A weak signal is a small fall, but a steady one. A network may
+    sit at chance before it starts: fewer than `min_points` points are not judged, unless the loss
+    is constant.
 
     Remedy: `netdoctor gradflow` shows whether gradients arrive, `netdoctor overfit` whether one
     batch can be learnt, `netdoctor check-loader` the labels, `netdoctor lrfind` the rate.

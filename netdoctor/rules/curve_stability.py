@@ -109,7 +109,8 @@ def nan_loss(facts: CurveFacts, *, threshold: int = 1) -> Iterator[Hit | Skip]:
     """A loss is NaN or infinite.
 
     Measures: the values of every training and validation loss that are no finite numbers;
-    `threshold` of them are reported. What the log leaves out is not a value.
+    `threshold` of them are reported. What the log leaves out is not a value, unless it leaves out
+    all from some point on while a curve with the same points so far goes on: tables write NaN so.
 
     Why: one NaN in a step's loss makes every weight NaN, unless the step is skipped. From there
     on nothing is learnt.
@@ -262,13 +263,14 @@ def loss_spike(
 
     Measures: the height of the highest rise above the running median, over how far the loss fell
     in all; a warning from `threshold` on. Such a rise is 8 standard deviations or more, stands
-    out from the other rises four times, and has come back within 3 % of the run.
+    above the points before and after it, three times as far as those scatter, and is short.
 
     Why: a bad batch, an overflow, or a learning rate on the edge of stability; the next one may
     not come back.
 
-    False alarm: the first tenth of the run (warm-up) and restarts of a logged learning rate are
-    left out. More than `most` of the points are unstable-training.
+    False alarm: a drop or a new level has one side only. The first tenth of the run (warm-up),
+    restarts of a logged learning rate, and rises at equal distances are left out. More than `most`
+    of the points are unstable-training.
 
     Remedy: look at the batch of that step (`netdoctor check-loader`), clip gradients, lower the
     learning rate.

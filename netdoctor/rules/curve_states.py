@@ -45,12 +45,13 @@ def divergence(track: Track) -> float:
     rise is within the noise, or where it came down again.
     """
     least = track.drop if track.y.min() < 0 else max(track.drop, abs(track.start) / 2)
-    tail = track.y[-max(2, round(0.12 * len(track.y))) :]
+    tail = track.y[-max(2, round(0.15 * len(track.y))) :]
     base = min(track.best, track.start)
     rise = track.end - base
     if rise <= 0 or least <= 0:
         return 0.0
-    steady = float(tail.min()) - base > 0.6 * min(rise, least)
+    up = min(rise, least)
+    steady = float(np.median(tail)) - base > 0.6 * up and float(tail.min()) - base > 0.3 * up
     sure = rise > 6 * _calm(track)
     return rise / least if sure and steady else 0.0
 
@@ -96,13 +97,14 @@ def level(facts: CurveFacts) -> Level | None:
     metric, chance = facts.metric, facts.chance
     if chance is None or _language(facts, chance):
         return None
-    if metric is not None and metric.share and "acc" in metric.measure.lower():
-        best = max(track.best for track in metric.tracks)
+    if metric is not None and metric.accuracy:
+        best = max(track.end for track in metric.tracks)
         left = (1 - best) / (1 - chance.accuracy)
         by_loss = _by_loss(facts)
-        if by_loss is not None and left > _NOT_GOOD and by_loss.left > max(left, _HARDLY):
-            if min(noise_ratios(facts), default=1.0) > _TOO_HIGH:
-                return by_loss
+        above = min(noise_ratios(facts), default=1.0) > _TOO_HIGH
+        hardly = by_loss is not None and by_loss.left > max(left, _HARDLY)
+        if hardly and above and left > _NOT_GOOD:
+            return by_loss
         return Level(left, metric.measure)
     return _by_loss(facts)
 
@@ -143,12 +145,14 @@ def _least_loss(accuracy: float, classes: int) -> float:
 
 
 def noisy_labels(facts: CurveFacts, found: Level) -> bool:
-    """Whether what is left may be noise in the labels: well above guessing, and calibrated.
+    """Whether what is left may be noise in the labels: most answers are right, and calibrated.
 
     Of two classes every weak signal looks so: the loss of one whose strength differs from sample
     to sample is up to a sixth less.
     """
     if facts.chance is None or found.left > 0.9:
+        return False
+    if facts.metric is None or max(track.held for track in facts.metric.tracks) < 0.5:
         return False
     ratios = noise_ratios(facts)
     least = 0.85 if facts.chance.classes == 2 else 0.95
@@ -212,6 +216,8 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         return f"it stays at {chance}" if at > 0.93 else None
     seen = 3 * main.third_error < threshold * main.start
     still = fallen(facts, main) < threshold / 2 and main.steadiness < SURE
+    if constant(main):
+        return "it is the same throughout"
     if seen and still and main.end >= 0.5:
         return f"a fall of {100 * threshold:g} % would have been seen"
     return None
@@ -245,9 +251,10 @@ def _stuck_metric(facts: CurveFacts, metric: Pair) -> str | None:
     best = max(metric.tracks, key=lambda track: track.better * track.held)
     moved = any(_moved(track) for track in metric.tracks)
     bad = best.held < 0.6 if best.better > 0 else best.held > 0.4
-    if facts.chance is not None and "acc" in metric.measure.lower():
+    if facts.chance is not None and metric.accuracy:
         excess = best.held - facts.chance.accuracy
-        near = excess < max(0.05, min(0.08, 0.6 * facts.chance.accuracy))
+        room = max(0.05, min(0.08, 0.6 * facts.chance.accuracy))
+        near = excess < room + 2 * best.third_error
         if near and not (moved and excess > 0.05):
             return f"{metric.measure} stays at {best.held:.3g}, as by guessing"
         bad = bad and facts.chance.known_by == "the log" and near

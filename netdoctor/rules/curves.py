@@ -182,7 +182,7 @@ def generalisation_gap(
     *,
     threshold: float = 0.1,
     loss_share: float = 0.25,
-    ratio: float = 1.4,
+    ratio: float = 2.0,
     sure: float = 4.0,
     min_points: int = 6,
 ) -> Iterator[Hit | Skip]:
@@ -191,7 +191,8 @@ def generalisation_gap(
     Measures: how far the training metric is ahead of validation's at the end, for a metric
     between 0 and 1: a warning from `threshold` on. Without such a metric: how far the validation
     loss ends above the training loss, over all that training fell, from `loss_share` on, if it is
-    also `ratio` times the training loss (of a negative one, from twice `loss_share` on). Both must be `sure` standard errors of the noise.
+    also `ratio` times the training loss (of a negative one, from twice `loss_share` on). Both must
+    be `sure` standard errors of the noise.
 
     Why: the network knows the training samples better than the task; or the two sets are of
     different distributions.

@@ -9,6 +9,7 @@ import pytest
 
 from netdoctor.facts.curves import Curve, TrainingRun
 from netdoctor.probes.curve_smoothing import noise, running, thinned
+from netdoctor.probes.curve_trends import mann_kendall
 from netdoctor.probes.curves import measure
 from tests.rules.curve_simulator import run
 
@@ -109,7 +110,7 @@ def test_the_classes_are_known_by_the_log_or_by_the_start(classes: int) -> None:
         measure(run(loss=start, classes=classes)).chance,
         measure(run(loss=start, val_accuracy=accuracy)).chance,
     ]
-    assert [(each.classes, each.sure) for each in known if each] == [(classes, True)] * 2
+    assert [each.classes for each in known if each] == [classes] * 2
     assert measure(run(loss=3 * start, val_accuracy=0.5 + accuracy / 2)).chance is None
 
 
@@ -127,6 +128,36 @@ def test_curves_of_unknown_role_or_direction_are_named_and_not_judged() -> None:
     assert facts.main is None
     assert facts.metric is None
     assert facts.best_x is None
+
+
+def test_a_loss_that_ends_before_its_accuracy_is_blank() -> None:
+    accuracy = [0.2, 0.4, 0.5, 0.6, 0.1, 0.1, 0.1]
+    (found,) = measure(run(loss=[2.0, 1.5, 1.2, 1.0], accuracy=accuracy)).non_finite
+    assert (found.kind, found.count, found.first, found.before) == ("blank", 3, 4, 1.0)
+    assert measure(run(loss=[2.0, 1.5, 1.2, 1.0, 0.9], accuracy=accuracy)).non_finite == ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_score_of_a_trend_is_that_of_all_pairs(seed: int) -> None:
+    y = np.random.default_rng(seed).integers(0, 6, 12).astype(float)
+    pairs = [(i, j) for j in range(len(y)) for i in range(j)]
+    falls = sum(np.sign(y[i] - y[j]) for i, j in pairs)
+    shuffled = [np.random.default_rng(n).permutation(y) for n in range(4000)]
+    spread = np.std([mann_kendall(each) for each in shuffled])
+    assert np.sign(mann_kendall(y)) == np.sign(falls)
+    assert spread == pytest.approx(1, abs=0.06)
+    assert mann_kendall(np.ones(9)) == 0
+
+
+def test_a_change_of_level_and_a_drop_are_no_spikes() -> None:
+    rng = np.random.default_rng(5)
+    flat = 2.3 + 0.005 * rng.standard_normal(60)
+    late = flat - np.linspace(0, 1, 60).clip(0.6) * 2 + 1.2
+    assert track(late).spikes == ()
+    assert track(np.where(np.arange(60) < 30, 1.0, 1.6) + 0.01 * rng.random(60)).spikes == ()
+    spiked = late.copy()
+    spiked[50] += 2
+    assert [spike.x for spike in track(spiked).spikes] == [50]
 
 
 def test_two_million_steps_take_about_a_second() -> None:

@@ -6,11 +6,12 @@ import dataclasses
 
 import numpy as np
 
-from netdoctor.facts.curve_facts import CurveFacts, NonFinite, Pair, Spike, Track
+from netdoctor.facts.curve_facts import Chance, CurveFacts, NonFinite, Pair, Spike, Track
 from netdoctor.facts.curves import CurveRole
 
-EPOCHS = np.arange(11.0)
+EPOCHS = np.arange(13.0)
 FALL = np.array([1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+LONG = np.append(FALL, [0.0, 0.0])
 RISE = np.array([1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 0.02, 0.03, 0.04, 0.05, 0.05])
 
 
@@ -22,7 +23,8 @@ def track(role: CurveRole, y: np.ndarray = FALL, **changes: object) -> Track:
         better=better, points=len(y), x=EPOCHS[: len(y)], y=y, trend=y, noise=0.0, roughness=0.0,
         by_chance=0.0,
         middle=1.0, swings=0,
-        start=float(y[0]), end=float(y[-1]), end_error=0.0, best=float((better * y).max() * better),
+        start=float(y[0]), end=float(y[-1]), end_error=0.0,
+        best=float((better * y).max() * better),
         best_index=int((better * y).argmax()), peak=float(y.max()), late_change=0.0,
         late_error=0.0, flat_from=10.0,
     )  # fmt: skip
@@ -49,14 +51,15 @@ def validation(y: np.ndarray = FALL, **changes: object) -> CurveFacts:
 
 
 def accuracy(train: float, held_out: float, **changes: object) -> CurveFacts:
-    """A run with those accuracies at its end, and a training loss with those changes."""
+    """A run of two classes with those accuracies at its end; the training loss with changes."""
     pair = Pair(
         "accuracy",
         track("train metric", np.linspace(0, train, 11)),
         track("validation metric", np.linspace(0, held_out, 11)),
         share=True,
     )
-    return facts(track("train loss", **changes), metric=pair)
+    made = facts(track("train loss", **changes), metric=pair)
+    return dataclasses.replace(made, chance=Chance(2, float(np.log(2)), 0.5, "the log"))
 
 
 def spiked(height: float) -> CurveFacts:
@@ -91,13 +94,13 @@ CURVES = {
         validation(),
         validation(RISE),
     ),
-    "CRV002": (accuracy(0.2, 0.2), accuracy(0.9, 0.9), accuracy(0.5, 0.5)),
+    "CRV002": (accuracy(0.6, 0.6), accuracy(0.9, 0.9), accuracy(0.75, 0.75)),
     "CRV003": (
-        facts(track("train loss", roughness=0.4)),
-        facts(),
-        facts(track("train loss", roughness=0.05, middle=0.5)),
+        facts(track("train loss", LONG, roughness=0.4)),
+        facts(track("train loss", LONG)),
+        facts(track("train loss", LONG, roughness=0.05, middle=0.5)),
     ),
-    "CRV004": (accuracy(0.9, 0.5), accuracy(0.95, 0.94), accuracy(0.12, 0.0)),
+    "CRV004": (accuracy(0.9, 0.5), accuracy(0.95, 0.94), accuracy(0.1, 0.0)),
     "CRV005": (not_finite(3), not_finite(0), not_finite(1)),
     "CRV006": (
         facts(track("train loss", np.array([1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 5.0, 9.0, 9, 9, 9]))),
@@ -107,11 +110,11 @@ CURVES = {
         ),
     ),
     "CRV007": (
-        accuracy(0.3, 0.3, flat_from=1.0),
+        accuracy(0.6, 0.6, flat_from=1.0),
         accuracy(0.9, 0.9, flat_from=1.0),
-        accuracy(0.3, 0.3, flat_from=5.0),
+        accuracy(0.6, 0.6, flat_from=5.0),
     ),
-    "CRV008": (validation(roughness=0.5), validation(), validation(roughness=0.2)),
+    "CRV008": (validation(roughness=0.5), validation(), validation(roughness=0.12)),
     "CRV009": (spiked(0.8), facts(), spiked(0.2)),
     "CRV010": (stays(100.0), stays(20.0), stays(98.0)),
     "CRV011": (below(30.0), below(50.0), below(49.0)),
