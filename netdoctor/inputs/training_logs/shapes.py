@@ -10,17 +10,17 @@ from netdoctor.inputs.training_logs.names import Meaning, Split, meaning, split_
 
 Span = tuple[int, int]
 _STAMP = re.compile(
-    r"^\s*[\[(]?\d{2,4}[-/]\d\d(?:[-/]\d\d(?:\d\d)?)?[T ,]+\d\d:\d\d:\d\d(?:[.,]\d+)?Z?[\])]?"
+    r"^\s*[\[(]?(?:\d{2,4}[-/]\d\d(?:[-/]\d\d(?:\d\d)?)?[T ,]+)?\d\d:\d\d:\d\d(?:[.,]\d+)?Z?[\])]?"
 )
 _NUMBER = (
     r"[-+]?(?:\d+,\d+(?=\s|$|;|\|)|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
-    r"(?![A-Za-z0-9_])"
+    r"(?![A-Za-z0-9_]|%\|)"
 )
 _WORD = r"[A-Za-z][\w@/.\-]*"
 _PAIR = re.compile(
     rf"(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: ?\([A-Za-z][\w %-]*\))?)[\"']?"
     rf"(?:\s*(?P<sep>[:=])\s*|\s+)[\"']?(?P<number>{_NUMBER})[\"']?"
-    r"(?P<of>/\d+(?![\d.]))?(?P<percent>\s?%)?(?: *\((?P<average>[-+]?[\d.]+(?:e[-+]?\d+)?)\))?",
+    r"(?P<of>/\d+(?![\d.]))?(?P<percent>\s?%)?(?: *\( *(?P<average>[-+]?[\d.]+(?:e[-+]?\d+)?)\))?",
     re.IGNORECASE,
 )
 # Each with a text without which it need not be tried.
@@ -34,14 +34,16 @@ _EPOCHS = tuple((mark, re.compile(pattern, re.IGNORECASE)) for mark, pattern in 
     ("[", r"^\s*\[(?P<epoch>\d+)\](?!\[)"),
 ))  # fmt: skip
 _STEP = re.compile(
-    r"\b(?:global_?step|steps?|iter|iters|iterations?|updates?|num_updates|batch|it)\b[\"']?"
+    r"(?<![/\w])(?:global_?step|steps?|iter|iters|iterations?|updates?|num_updates|batch|it)\b[\"']?"
     r"\s*[:#=]?\s*[\"'\[]?\s*(?P<at>\d+)(?:\s*/\s*(?P<all>\d+))?",
     re.IGNORECASE,
 )
 _PROGRESS = re.compile(
     r"\d+%\|.*?(?P<at>\d+)/(?P<all>\d+)|^\s*(?P<kat>\d+)/(?P<kall>\d+)\s*[-\[━ ]"
 )
-_PLACE = re.compile(r"\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)\s*[\](]")
+_PLACE = re.compile(
+    r"(?:\[\s*|\b(?=\d+\s*/\s*\d+ batches))(?P<at>\d+)\s*/\s*(?P<all>\d+)(?:\s*[\](]| batches)"
+)
 _SCOPE = re.compile(
     r"(?<![\w/])(train|training|val|valid|validation|eval|evaluation|dev|test|testing)(?![\w/])",
     re.IGNORECASE,
@@ -51,6 +53,7 @@ _QUALIFIERS = frozenset({
     "cross", "learning", "grad", "gradient", "total", "top", "box", "class", "cls", "obj", "dfl",
     "balanced", "macro", "micro", "lm", "exact", "kl", "reconstruction", "recon", "mask", "seg",
     "generator", "discriminator", "aux", "weighted", "contrastive", "best", "min", "max", "ema",
+    "time",
 })  # fmt: skip
 
 
@@ -108,7 +111,7 @@ def shape_of(raw: str) -> Shape:
         epoch, at, whole = (_span(match, group, shift) for group in ("epoch", "at", "all"))
     bar = "%|" in line or "/" in line[:12]
     progress = _PROGRESS.search(line) if bar else None
-    step = _STEP.search(line) or ("[" in line and _PLACE.search(line)) or None
+    step = _STEP.search(line) or _PLACE.search(line)
     if progress is not None:
         at = _span(progress, "at", shift) or _span(progress, "kat", shift)
         whole = _span(progress, "all", shift) or _span(progress, "kall", shift)
@@ -144,7 +147,8 @@ def fields_of(raw: str, scope: Split, *, placed: bool) -> tuple[tuple[Field, ...
         split = said.split or (before[-1] if before else scope)
         if said.kind != "learning rate" and name in fields:
             continue
-        label = name if said.split or not split else f"{split} {name}"
+        bare = said.split or not split or said.kind == "learning rate"
+        label = name if bare else f"{split} {name}"
         if split in ("validation", "test") and placed and pair["average"]:
             held_out = True
             fields[label] = Field(label, _must(pair, "average", shift))
