@@ -56,7 +56,7 @@ def assign(columns: Mapping[str, Cells], wanted: Wanted) -> tuple[list[Series], 
     """Every series with its role, the chosen one of each role first; and what there is to say.
 
     Raises:
-        UsageError: a wanted column is not in the log.
+        UsageError: a wanted column is not in the log, or is wanted twice.
     """
     series = [
         Series(name, cells, said) for name, cells in columns.items()
@@ -65,6 +65,7 @@ def assign(columns: Mapping[str, Cells], wanted: Wanted) -> tuple[list[Series], 
     notes: list[str] = []
     series += _sums(series, notes)
     given = {name: _find(series, name, option) for option, name in _options(wanted)}
+    _refuse_twice(wanted, given)
     series = _stand_in(series, given.values())
     splits = _splits(series)
     known = [dataclasses.replace(each, role=_role(each.said, splits[each.name])) for each in series]
@@ -75,6 +76,17 @@ def assign(columns: Mapping[str, Cells], wanted: Wanted) -> tuple[list[Series], 
 def _options(wanted: Wanted) -> list[tuple[str, str]]:
     pairs = (("--train", wanted.train), ("--val", wanted.val), ("--metric", wanted.metric))
     return [(option, name) for option, name in pairs if name is not None]
+
+
+def _refuse_twice(wanted: Wanted, given: Mapping[str, str]) -> None:
+    options: dict[str, str] = {}
+    for option, name in _options(wanted):
+        first = options.setdefault(given[name], option)
+        if first != option:
+            raise UsageError(
+                f"{first} and {option} name the same series, {given[name]}",
+                hint="name two, or leave one out; --list shows what there is",
+            )
 
 
 def _find(series: Iterable[Series], name: str, option: str) -> str:
