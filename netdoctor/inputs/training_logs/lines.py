@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from netdoctor.inputs.training_logs.headings import heading, row
 from netdoctor.inputs.training_logs.names import Split
 from netdoctor.inputs.training_logs.numbers import Floats, Integers, unwrapped
 from netdoctor.inputs.training_logs.shapes import Field, Shape, Span, fields_of, shape_of
@@ -76,6 +77,7 @@ class _Reader:
         self._held_out = array("b")
         self._epoch = math.nan
         self._scope: Split = ""
+        self._heading: tuple[str, ...] = ()
 
     def read(self, piece: str) -> None:
         """Takes in whole lines."""
@@ -105,16 +107,38 @@ class _Reader:
         fields, held_out = found
         if not fields:
             self._scope = shape.said or self._scope
+            self._take_cells(line, shape)
             return
-        row = len(self._epochs)
         for field in fields:
-            column = self._columns.get(field.name)
-            if column is None:
-                column = self._columns[field.name] = _Column()
-            column.rows.append(row)
-            column.values.append(field.value(line))
+            self._put(field.name, field.value(line))
+        self._end_row(line, shape, held_out=held_out)
+
+    def _take_cells(self, line: str, shape: Shape) -> None:
+        """A line that may be the heading of a table, or a row below one."""
+        texts = tuple(line[a:b] for a, b in shape.cells)
+        self._heading = heading(texts) or self._heading
+        if not texts or len(texts) != len(self._heading):
+            return
+        values = row(self._heading, texts)
+        self._epoch = values.pop("epoch", self._epoch)
+        step = values.pop("step", None)
+        for name, value in values.items():
+            self._put(name, value)
+        if values:
+            self._end_row(line, shape, step=step)
+
+    def _put(self, name: str, value: float) -> None:
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = _Column()
+        column.rows.append(len(self._epochs))
+        column.values.append(value)
+
+    def _end_row(
+        self, line: str, shape: Shape, *, held_out: bool = False, step: float | None = None
+    ) -> None:
         self._epochs.append(self._epoch)
-        self._steps.append(_number(line, shape.at))
+        self._steps.append(_number(line, shape.at) if step is None else step)
         self._wholes.append(_number(line, shape.whole))
         self._bars.append(shape.progress)
         self._held_out.append(held_out)

@@ -63,6 +63,7 @@ def assign(columns: Mapping[str, Cells], wanted: Wanted) -> tuple[list[Series], 
         if (said := meaning(name)).kind not in ("epoch", "step") and len(cells.rows)
     ]  # fmt: skip
     notes: list[str] = []
+    series = _numbered(series, notes)
     series += _sums(series, notes)
     given = {name: _find(series, name, option) for option, name in _options(wanted)}
     _refuse_twice(wanted, given)
@@ -71,6 +72,23 @@ def assign(columns: Mapping[str, Cells], wanted: Wanted) -> tuple[list[Series], 
     known = [dataclasses.replace(each, role=_role(each.said, splits[each.name])) for each in series]
     known = [_forced(each, wanted, given) for each in known]
     return _ordered(known, wanted, given, notes), notes
+
+
+def _numbered(series: list[Series], notes: list[str]) -> list[Series]:
+    """XGBoost's sets without names: of two, the first is by custom the training data."""
+    sets = {each.name: each.name.partition("-") for each in series}
+    numbers = {number for number, dash, _ in sets.values() if dash}
+    if numbers != {"validation_0", "validation_1"} or not all(dash for _, dash, _ in sets.values()):
+        return series
+    notes.append("validation_0 is taken for the training data; --train and --val choose others")
+    splits: dict[str, Split] = {"validation_0": "train", "validation_1": "validation"}
+    return [
+        dataclasses.replace(
+            each, said=dataclasses.replace(meaning(measure), split=splits[number])
+        )
+        for each in series
+        for number, _, measure in (sets[each.name],)
+    ]  # fmt: skip
 
 
 def _options(wanted: Wanted) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from functools import lru_cache
 
+from netdoctor.inputs.training_logs.headings import cells_of
 from netdoctor.inputs.training_logs.names import Meaning, Split, meaning, split_of
 
 Span = tuple[int, int]
@@ -14,12 +15,12 @@ _STAMP = re.compile(
 )
 _NUMBER = (
     r"[-+]?(?:\d+,\d+(?=\s|$|;|\|)|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
-    r"(?![A-Za-z0-9_]|%\|)"
+    r"(?![A-Za-z0-9_]|\.\d|%\||% ?[━╸╺])"
 )
 _WORD = r"[A-Za-z][\w@/.\-]*"
 _PAIR = re.compile(
     rf"(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: ?\([A-Za-z][\w %-]*\))?)[\"']?"
-    rf"(?:\s*(?P<sep>[:=])\s*|\s+)[\"']?(?P<number>{_NUMBER})[\"']?"
+    rf"(?:\s*(?P<sep>[:=])(?!\.\d+: )\s*|\s+)[\"']?(?P<number>{_NUMBER})[\"']?"
     r"(?P<of>/\d+(?![\d.]))?(?P<percent>\s?%)?(?: *\( *(?P<average>[-+]?[\d.]+(?:e[-+]?\d+)?)\))?",
     re.IGNORECASE,
 )
@@ -92,6 +93,7 @@ class Shape:
         names: where the names stand that hold digits, and so may differ.
         progress: whether it is a progress bar.
         said: the split that the line announces, when it names no number.
+        cells: where its cells stand, for a line of a table.
     """
 
     epoch: Span | None
@@ -100,6 +102,7 @@ class Shape:
     names: tuple[Span, ...]
     progress: bool
     said: Split
+    cells: tuple[Span, ...]
 
 
 def shape_of(raw: str) -> Shape:
@@ -122,7 +125,8 @@ def shape_of(raw: str) -> Shape:
         for pair in _PAIR.finditer(line)
         if any(each.isdigit() for each in pair["name"])
     )
-    return Shape(epoch, at, whole, names, progress is not None, _announced(line))
+    cells = tuple((a + shift, b + shift) for a, b in cells_of(line))
+    return Shape(epoch, at, whole, names, progress is not None, _announced(line), cells)
 
 
 def fields_of(raw: str, scope: Split, *, placed: bool) -> tuple[tuple[Field, ...], bool]:
@@ -137,9 +141,13 @@ def fields_of(raw: str, scope: Split, *, placed: bool) -> tuple[tuple[Field, ...
     scopes = [(m.start(), split_of(m[1])) for m in _SCOPE.finditer(line)]
     scope = "test" if _TORCH_EXAMPLE.match(line) else scope
     fields: dict[str, Field] = {}
-    held_out = False
+    held_out, stem = False, ""
     for pair in _PAIR.finditer(line):
         name = _name(pair["name"])
+        if " " in name and split_of(name.split()[-1]):
+            stem = name.rpartition(" ")[0]
+        elif stem and split_of(name):
+            name = f"{stem} {name}"  # LOSS train 0.5 valid 0.6
         said = meaning(name)
         if not _matters(said, explicit=pair["sep"] is not None):
             continue
