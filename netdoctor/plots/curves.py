@@ -28,6 +28,7 @@ _MOST_POINTS = 3000
 _FEW_POINTS = 40
 _LOG_RATIO = 30.0
 _MOST_STEPS = 10
+_LONGEST = 30
 
 
 def thinned(x: Floats, y: Floats, most: int = _MOST_POINTS) -> tuple[Floats, Floats]:
@@ -132,7 +133,7 @@ def _track(each: DiagnosedRun, curve: Curve) -> Track | None:
 
 
 def _line(axes: Axes, name: str, x: Floats, y: Floats, track: Track | None, colour: str) -> None:
-    label = _plain(name, 60)
+    label = _plain(name, 42)
     smooth = track is not None and len(track.x) > _FEW_POINTS / 2 and len(y) > _FEW_POINTS
     fine_x, fine_y = thinned(x, y)
     axes.plot(
@@ -234,7 +235,8 @@ def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
 
 def _y_name(each: DiagnosedRun, panel: str) -> str:
     measure = _curves(each, panel)[0].measure if panel != "learning rate" else "learning rate"
-    return style.printable(measure.replace("_", " ")[:30])
+    text = measure.replace("_", " ")
+    return style.printable(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}...")
 
 
 def _say_states(axes: Axes, each: DiagnosedRun, panel: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from netdoctor.errors import LogError
 from netdoctor.inputs.training_logs import read, source
+from netdoctor.inputs.training_logs.lines import sheet_of_text
 from tests.inputs.logs import TRAIN, csv, first, only_run
 
 NOT_LOGS: dict[str, tuple[bytes, str]] = {
@@ -130,3 +131,13 @@ def test_a_table_of_ten_thousand_columns(tmp_path: Path) -> None:
 def test_an_empty_path_is_not_the_working_folder() -> None:
     with pytest.raises(LogError, match="path of the log is empty"):
         read("")
+
+
+@pytest.mark.parametrize("unit", ["a", "1", "a-", "a.", "1%| ", "aaaa ", "loss = ", "[ 1 / ", "1/"])
+def test_long_lines_of_anything_take_no_time(unit: str) -> None:
+    line = (unit * 20_000)[:19_900]
+    started = time.perf_counter()
+    sheet = sheet_of_text(f"epoch 1 loss 2\n{line}\nepoch 2 loss 1\n")
+    assert time.perf_counter() - started < 4
+    assert sheet is not None
+    assert sheet.columns["loss"].values.tolist() == [2, 1]

@@ -9,7 +9,7 @@ from netdoctor.inputs.training_logs.names import Kind, meaning
 from netdoctor.inputs.training_logs.numbers import number
 
 _FEWEST = 3
-_BAR = re.compile(r":?\s*\d+%(?:\||\s?[━╸╺]).*$")
+_BAR = re.compile(r"(?::\s*|(?<!\d))\d{1,3}%(?:\||\s?[━╸╺]).*$")
 _WIDE = re.compile(r"\S+(?: \S+)*")
 _NARROW = re.compile(r"\S+")
 _TOLD: frozenset[Kind] = frozenset({"loss", "metric", "learning rate"})

@@ -17,9 +17,9 @@ _NUMBER = (
     r"[-+]?(?:\d+,\d+(?=\s|$|;|\|)|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
     r"(?![A-Za-z0-9_]|\.\d|%\||% ?[━╸╺])"
 )
-_WORD = r"[A-Za-z][\w@/.\-]*"
+_WORD = r"[A-Za-z][\w@/.\-]{0,80}"
 _PAIR = re.compile(
-    rf"(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: ?\([A-Za-z][\w %-]*\))?)[\"']?"
+    rf"(?<![A-Za-z])(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: ?\([A-Za-z][\w %-]*\))?)[\"']?"
     rf"(?:\s*(?P<sep>[:=])(?!\.\d+: )\s*|\s+)[\"']?(?P<number>{_NUMBER})[\"']?"
     r"(?P<of>/\d+(?![\d.]))?(?P<percent>\s?%)?(?: *\( *(?P<average>[-+]?[\d.]+(?:e[-+]?\d+)?)\))?",
     re.IGNORECASE,
@@ -40,7 +40,7 @@ _STEP = re.compile(
     re.IGNORECASE,
 )
 _PROGRESS = re.compile(
-    r"\d+%\|.*?(?P<at>\d+)/(?P<all>\d+)|^\s*(?P<kat>\d+)/(?P<kall>\d+)\s*[-\[━ ]"
+    r"\d{1,3}%\|.{0,500}?(?P<at>\d+)/(?P<all>\d+)|^\s*(?P<kat>\d+)/(?P<kall>\d+)\s*[-\[━ ]"
 )
 _PLACE = re.compile(
     r"(?:\[\s*|\b(?=\d+\s*/\s*\d+ batches))(?P<at>\d+)\s*/\s*(?P<all>\d+)(?:\s*[\](]| batches)"
