@@ -206,9 +206,8 @@ def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
         axes.set_yticks(ticks)
         axes.set_yticklabels(style.tick_texts(ticks), parse_math=False)
     elif axes.get_yscale() == "log" and high / low < 1e3:
-        ticks = [
-            v for v in LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(low, high) if low <= v <= high
-        ]
+        subs = (1.0,) if panel == "learning rate" else (1.0, 2.0, 5.0)
+        ticks = [v for v in LogLocator(subs=subs).tick_values(low, high) if low <= v <= high]
         axes.yaxis.set_major_locator(FixedLocator(ticks))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: style.brief(float(v))))
         axes.yaxis.set_minor_locator(NullLocator())
