@@ -36,7 +36,7 @@ def heading(texts: tuple[str, ...]) -> tuple[str, ...]:
     return names if told + labelled > 1 and told else ()
 
 
-def row(names: tuple[str, ...], texts: tuple[str, ...]) -> dict[str, float]:
+def numbers_below(names: tuple[str, ...], texts: tuple[str, ...]) -> dict[str, float]:
     """The numbers below those names, `epoch` and `step` among them; empty when they do not fit."""
     values: dict[str, float] = {}
     for name, text in zip(names, texts, strict=True):

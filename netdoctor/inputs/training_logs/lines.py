@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from netdoctor.inputs.training_logs.headings import heading, row
+from netdoctor.inputs.training_logs.headings import heading, numbers_below
 from netdoctor.inputs.training_logs.names import Split
 from netdoctor.inputs.training_logs.numbers import Floats, Integers, unwrapped
 from netdoctor.inputs.training_logs.shapes import Field, Shape, Span, fields_of, shape_of
@@ -109,8 +109,12 @@ class _Reader:
             self._scope = shape.said or self._scope
             self._take_cells(line, shape)
             return
+        row, columns = len(self._epochs), self._columns
         for field in fields:
-            self._put(field.name, field.value(line))
+            start, end = field.number
+            column = columns.get(field.name) or self._column(field.name)
+            column.rows.append(row)
+            column.values.append(float(line[start:end]) if field.plain else field.value(line))
         self._end_row(line, shape, held_out=held_out)
 
     def _take_cells(self, line: str, shape: Shape) -> None:
@@ -119,20 +123,18 @@ class _Reader:
         self._heading = heading(texts) or self._heading
         if not texts or len(texts) != len(self._heading):
             return
-        values = row(self._heading, texts)
+        values = numbers_below(self._heading, texts)
         self._epoch = values.pop("epoch", self._epoch)
         step = values.pop("step", None)
         for name, value in values.items():
-            self._put(name, value)
+            column = self._column(name)
+            column.rows.append(len(self._epochs))
+            column.values.append(value)
         if values:
             self._end_row(line, shape, step=step)
 
-    def _put(self, name: str, value: float) -> None:
-        column = self._columns.get(name)
-        if column is None:
-            column = self._columns[name] = _Column()
-        column.rows.append(len(self._epochs))
-        column.values.append(value)
+    def _column(self, name: str) -> _Column:
+        return self._columns.setdefault(name, _Column())
 
     def _end_row(
         self, line: str, shape: Shape, *, held_out: bool = False, step: float | None = None

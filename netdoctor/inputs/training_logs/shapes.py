@@ -67,19 +67,19 @@ class Field:
         number: where it stands.
         of: where its whole stands, of which it is a count; None where it is none.
         percent: whether it is in percent.
+        plain: whether it is a number as it stands.
     """
 
     name: str
     number: Span
     of: Span | None = None
     percent: bool = False
+    plain: bool = False
 
     def value(self, line: str) -> float:
         """The number in a line of that shape."""
         start, end = self.number
         value = float(line[start:end].replace(",", "."))
-        if self.of is None and not self.percent:
-            return value
         whole = float(line[self.of[0] : self.of[1]]) if self.of else 0.0
         return value / whole if whole else value / 100 if self.percent else value
 
@@ -163,7 +163,9 @@ def fields_of(raw: str, scope: Split, *, placed: bool) -> tuple[tuple[Field, ...
             continue
         of = _span(pair, "of", shift) if said.bounded else None
         of = (of[0] + 1, of[1]) if of else None
-        fields[label] = Field(label, _must(pair, "number", shift), of, bool(pair["percent"]))
+        percent = bool(pair["percent"])
+        plain = not percent and of is None and "," not in pair["number"]
+        fields[label] = Field(label, _must(pair, "number", shift), of, percent, plain)
     if "train_runtime" in line and "train_loss" in line:
         return (), False
     return tuple(fields.values()), held_out
