@@ -99,7 +99,7 @@ class _Reader:
             epoch = _number(line, shape.epoch)
             if epoch != self._epoch:
                 self._epoch, self._scope = epoch, ""
-        variant = (self._scope, *(line[a:b] for a, b in shape.names))
+        variant = (self._scope, *[line[a:b] for a, b in shape.names])
         found = known.fields.get(variant)
         if found is None:
             found = fields_of(line, self._scope, placed=shape.at is not None)
