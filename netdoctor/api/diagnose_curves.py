@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from netdoctor.probes.curves import measure
 from netdoctor.report import Report, Skipped
 from netdoctor.rules.core import Judgement, Rule, judge
 from netdoctor.rules.selection import select_rules
+
+_LISTED = 8
 
 
 def diagnose_curves(
@@ -105,9 +108,17 @@ def opened(
     if not chosen and run == "last":
         chosen = found.runs[-1:]
     if not chosen:
-        listed = ", ".join(each.name or "one without a name" for each in found.runs[:8])
-        raise UsageError(f"there is no run {run!r} in {found.source}", hint=f"there is {listed}")
+        raise _no_run(run, found)
     return dataclasses.replace(found, runs=chosen)
+
+
+def _no_run(run: str, log: TrainingLog) -> UsageError:
+    names = [each.name or "one without a name" for each in log.runs]
+    near = get_close_matches(run, names, n=3, cutoff=0.5)
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    listed = f"there is {', '.join(names[:_LISTED])}{more}"
+    hint = f"did you mean {' or '.join(near)}?" if near else listed
+    return UsageError(f"there is no run {run!r} in {log.source}", hint=hint)
 
 
 def listing(log: TrainingLog) -> Report:

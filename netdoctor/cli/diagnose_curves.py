@@ -64,7 +64,7 @@ Watch = Annotated[
 ]  # fmt: skip
 Poll = Annotated[
     float,
-    typer.Option("--poll", help="How often --watch looks.", metavar="SECONDS", min=0.05,
+    typer.Option("--poll", help="How often --watch looks.", metavar="SECONDS", min=0.05, max=86_400,
                  rich_help_panel=_PANEL),
 ]  # fmt: skip
 

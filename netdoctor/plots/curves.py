@@ -28,6 +28,7 @@ _MOST_POINTS = 3000
 _FEW_POINTS = 40
 _LOG_RATIO = 30.0
 _MOST_STEPS = 10
+_LONGEST = 30
 
 
 def thinned(x: Floats, y: Floats, most: int = _MOST_POINTS) -> tuple[Floats, Floats]:
@@ -132,7 +133,7 @@ def _track(each: DiagnosedRun, curve: Curve) -> Track | None:
 
 
 def _line(axes: Axes, name: str, x: Floats, y: Floats, track: Track | None, colour: str) -> None:
-    label = _plain(name, 60)
+    label = _plain(name, 42)
     smooth = track is not None and len(track.x) > _FEW_POINTS / 2 and len(y) > _FEW_POINTS
     fine_x, fine_y = thinned(x, y)
     axes.plot(
@@ -205,9 +206,8 @@ def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
         axes.set_yticks(ticks)
         axes.set_yticklabels(style.tick_texts(ticks), parse_math=False)
     elif axes.get_yscale() == "log" and high / low < 1e3:
-        ticks = [
-            v for v in LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(low, high) if low <= v <= high
-        ]
+        subs = (1.0,) if panel == "learning rate" else (1.0, 2.0, 5.0)
+        ticks = [v for v in LogLocator(subs=subs).tick_values(low, high) if low <= v <= high]
         axes.yaxis.set_major_locator(FixedLocator(ticks))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: style.brief(float(v))))
         axes.yaxis.set_minor_locator(NullLocator())
@@ -234,7 +234,8 @@ def _frame(axes: Axes, each: DiagnosedRun, panel: str, *, last: bool) -> None:
 
 def _y_name(each: DiagnosedRun, panel: str) -> str:
     measure = _curves(each, panel)[0].measure if panel != "learning rate" else "learning rate"
-    return style.printable(measure.replace("_", " ")[:30])
+    text = measure.replace("_", " ")
+    return style.printable(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}...")
 
 
 def _say_states(axes: Axes, each: DiagnosedRun, panel: str) -> None:

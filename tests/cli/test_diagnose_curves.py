@@ -223,3 +223,21 @@ def test_ctrl_c_ends_watching_with_130(tmp_path: Path) -> None:
                 break
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 130
+
+
+def test_a_series_cannot_be_two_things(netdoctor: CommandLine) -> None:
+    Path("a.csv").write_text(csv())
+    done = netdoctor("diagnose-curves", "a.csv", "--train", "val_loss", "--val", "VAL_LOSS")
+    assert done.code == 2
+    assert "--train and --val name the same series, val_loss" in done.err
+    assert not Path("netdoctor-out").exists()
+
+
+def test_a_run_that_is_misspelt(netdoctor: CommandLine) -> None:
+    rows = "".join(f"trial-{run},{e},{9 - e}\n" for run in range(20) for e in range(9))
+    Path("a.csv").write_text(f"run,epoch,loss\n{rows}")
+    done = netdoctor("diagnose-curves", "a.csv", "--run", "trail-13", "--no-plots")
+    assert done.code == 2
+    assert "did you mean trial-13" in done.err
+    done = netdoctor("diagnose-curves", "a.csv", "--run", "x", "--no-plots")
+    assert "trial-7 and 12 more" in done.err

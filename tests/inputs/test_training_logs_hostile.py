@@ -7,11 +7,13 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from netdoctor.errors import LogError
 from netdoctor.inputs.training_logs import read, source
-from tests.inputs.logs import csv, first, only_run
+from netdoctor.inputs.training_logs.lines import sheet_of_text
+from tests.inputs.logs import TRAIN, csv, first, only_run
 
 NOT_LOGS: dict[str, tuple[bytes, str]] = {
     "empty.csv": (b"", "is empty"),
@@ -99,3 +101,43 @@ def test_names_are_kept_as_they_are(tmp_path: Path) -> None:
 def test_zeros_behind_the_text_of_a_crashed_writer(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(csv().encode() + bytes(5000))
     assert len(first(only_run(tmp_path / "a.csv"), "train loss").x) == 10
+
+
+def test_numbers_whose_squares_are_none_count_as_infinite(tmp_path: Path) -> None:
+    rows = "".join(f"{e},{9 - e},{1.7e308 * (-1) ** e}\n" for e in range(9))
+    (tmp_path / "a.csv").write_text(f"epoch,loss,val_loss\n{rows}1e200,0.5,1\n")
+    run = only_run(tmp_path / "a.csv")
+    np.testing.assert_array_equal(first(run, "validation loss").y[:2], [np.inf, -np.inf])
+    assert first(run, "train loss").x.max() == 8
+    assert any("val_loss: 9 numbers beyond" in note for note in run.notes)
+
+
+def test_a_log_whose_newest_row_stands_first(tmp_path: Path) -> None:
+    header, *rows = csv().splitlines()
+    (tmp_path / "a.csv").write_text("\n".join([header, *rows[::-1]]) + "\n")
+    run = only_run(tmp_path / "a.csv")
+    np.testing.assert_array_equal(first(run, "train loss").x, np.arange(10))
+    np.testing.assert_allclose(first(run, "train loss").y, TRAIN)
+    assert any("read from the end" in note for note in run.notes)
+
+
+def test_a_table_of_ten_thousand_columns(tmp_path: Path) -> None:
+    names = ",".join(f"m{number}" for number in range(10_000))
+    rows = "".join(f"{e},{9 - e}{',1' * 10_000}\n" for e in range(5))
+    (tmp_path / "a.csv").write_text(f"epoch,loss,{names}\n{rows}")
+    np.testing.assert_array_equal(first(only_run(tmp_path / "a.csv"), "train loss").x, np.arange(5))
+
+
+def test_an_empty_path_is_not_the_working_folder() -> None:
+    with pytest.raises(LogError, match="path of the log is empty"):
+        read("")
+
+
+@pytest.mark.parametrize("unit", ["a", "1", "a-", "a.", "1%| ", "aaaa ", "loss = ", "[ 1 / ", "1/"])
+def test_long_lines_of_anything_take_no_time(unit: str) -> None:
+    line = (unit * 20_000)[:19_900]
+    started = time.perf_counter()
+    sheet = sheet_of_text(f"epoch 1 loss 2\n{line}\nepoch 2 loss 1\n")
+    assert time.perf_counter() - started < 4
+    assert sheet is not None
+    assert sheet.columns["loss"].values.tolist() == [2, 1]

@@ -12,13 +12,24 @@ from netdoctor.facts.curves import Curve
 from netdoctor.inputs.training_logs.names import meaning
 from netdoctor.inputs.training_logs.sheet import Cells
 
+_LARGEST = 1e100  # beyond what any number type for networks but float64 holds
+
 
 def cleaned(columns: Mapping[str, Cells]) -> tuple[dict[str, Cells], list[str]]:
-    """The columns without the NaN that stands for `not measured in this row`; and what was done."""
+    """The columns without the NaN that stands for `not measured in this row`; and what was done.
+
+    Numbers whose squares are no numbers any more are infinite; as labels they are none.
+    """
     result, notes = {}, []
     for name, cells in columns.items():
-        nan = np.isnan(cells.values)
         kind = meaning(name).kind
+        vast = np.isfinite(cells.values) & (np.abs(cells.values) > _LARGEST)
+        if vast.any():
+            label = kind in ("epoch", "step")
+            endless = np.full(len(vast), np.nan) if label else np.copysign(np.inf, cells.values)
+            cells = Cells(cells.rows, np.where(vast, endless, cells.values))
+            notes.append(f"{name}: {int(vast.sum())} numbers beyond {_LARGEST:g} count as infinite")
+        nan = np.isnan(cells.values)
         if nan.any() and (kind in ("epoch", "step") or _is_gap(nan, name, columns)):
             cells = Cells(cells.rows[~nan], cells.values[~nan])
             if kind not in ("epoch", "step", "other"):

@@ -22,7 +22,7 @@ _PIECE = 4_000_000
 _GAP = -1.2345678901234567e300  # stands for an empty cell in the fast reading
 _GAP_TEXT = b"-1.2345678901234567e+300"
 _PLAIN = re.compile(rb"[0-9eE+\-., \t;|\nnaifNAIF]*")
-_MOST_COLUMNS = 5000
+_MOST_COLUMNS = 20_000
 KEY_WORDS = frozenset({
     "run", "run_id", "run id", "run_name", "run name", "run_uuid", "runid", "id", "trial",
     "trial_id", "fold", "seed", "version", "experiment", "name", "phase", "split", "mode", "set",

@@ -3,219 +3,220 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from array import array
+from collections.abc import Iterator
 
-from netdoctor.inputs.training_logs.names import Meaning, Split, meaning, split_of
-from netdoctor.inputs.training_logs.numbers import number, unwrapped
-from netdoctor.inputs.training_logs.sheet import Builder, Sheet
+import numpy as np
+from numpy.typing import NDArray
+
+from netdoctor.inputs.training_logs.headings import heading, numbers_below
+from netdoctor.inputs.training_logs.names import Split
+from netdoctor.inputs.training_logs.numbers import Floats, Integers, unwrapped
+from netdoctor.inputs.training_logs.shapes import Field, Shape, Span, fields_of, shape_of
+from netdoctor.inputs.training_logs.sheet import Cells, Sheet
 
 _LONGEST = 20_000
+_PIECE = 4_000_000
 _SEVERAL = 3
+_MOST_SHAPES = 50_000
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08+")
-_STAMP = re.compile(
-    r"^\s*[\[(]?\d{2,4}[-/]\d\d(?:[-/]\d\d(?:\d\d)?)?[T ,]+\d\d:\d\d:\d\d(?:[.,]\d+)?Z?[\])]?"
-)
-_NUMBER = (
-    r"[-+]?(?:\d+,\d+(?=\s|$|;|\|)|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
-    r"(?![A-Za-z0-9_])"
-)
-_WORD = r"[A-Za-z][\w@/.\-]*"
-_PAIR = re.compile(
-    rf"(?P<name>{_WORD}(?: {_WORD}){{0,3}}(?: ?\([A-Za-z][\w %-]*\))?)[\"']?"
-    rf"(?:\s*(?P<sep>[:=])\s*|\s+)[\"']?(?P<number>{_NUMBER})[\"']?"
-    r"(?P<of>/\d+(?![\d.]))?(?P<percent>\s?%)?(?: *\((?P<average>[-+]?[\d.]+(?:e[-+]?\d+)?)\))?",
-    re.IGNORECASE,
-)
-# Each with a text without which it need not be tried.
-_EPOCHS = tuple((mark, re.compile(pattern, re.IGNORECASE)) for mark, pattern in (
-    ("epoch",
-     r"\bepoch\b[\"']?\s*(?:\((?:train|val|test)\))?\s*[:#=]?\s*[\"'\[]?\s*"
-     r"(?P<epoch>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?\]?(?:\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+))?"),
-    ("ep", r"^\W*ep\b\W*(?P<epoch>\d+)"),
-    ("train:", r"\btrain:\s*(?P<epoch>\d+)\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)"),
-    ("[", r"^\s*\[\s*(?P<epoch>\d+)\s*,\s*(?P<at>\d+)\s*\]"),
-    ("[", r"^\s*\[(?P<epoch>\d+)\](?!\[)"),
-))  # fmt: skip
-_STEP = re.compile(
-    r"\b(?:global_?step|steps?|iter|iters|iterations?|updates?|num_updates|batch|it)\b[\"']?"
-    r"\s*[:#=]?\s*[\"'\[]?\s*(?P<at>\d+)(?:\s*/\s*(?P<all>\d+))?",
-    re.IGNORECASE,
-)
-_PROGRESS = re.compile(
-    r"\d+%\|.*?(?P<at>\d+)/(?P<all>\d+)|^\s*(?P<kat>\d+)/(?P<kall>\d+)\s*[-\[━ ]"
-)
-_PLACE = re.compile(r"\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)\s*[\](]")
-_SCOPE = re.compile(
-    r"(?<![\w/])(train|training|val|valid|validation|eval|evaluation|dev|test|testing)(?![\w/])",
-    re.IGNORECASE,
-)
-_TORCH_EXAMPLE = re.compile(r"^\s*\*\s+\w")
-_QUALIFIERS = frozenset({
-    "cross", "learning", "grad", "gradient", "total", "top", "box", "class", "cls", "obj", "dfl",
-    "balanced", "macro", "micro", "lm", "exact", "kl", "reconstruction", "recon", "mask", "seg",
-    "generator", "discriminator", "aux", "weighted", "contrastive", "best", "min", "max", "ema",
-})  # fmt: skip
-
-
-@dataclasses.dataclass(slots=True)
-class _Context:
-    """What the lines so far say about the next one."""
-
-    epoch: float | None = None
-    scope: Split = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Line:
-    """What one line says."""
-
-    values: dict[str, float]
-    epoch: float | None
-    at: int | None
-    whole: int | None
-    progress: bool
-    held_out: bool
 
 
 def sheet_of_text(text: str) -> Sheet | None:
     """The losses and metrics that a text speaks of; None when it speaks of none."""
-    context = _Context()
-    found = [line for raw in _lines(text) if (line := _read(raw, context)) is not None]
-    if not found:
-        return None
-    builder = Builder()
-    kept = _thinned(found)
-    for line in kept:
-        record = dict(line.values)
-        if line.epoch is not None:
-            record["epoch"] = line.epoch
-        if line.at is not None:
-            record["step"] = float(line.at)
-        builder.add(record)
-    note = f"{len(found) - len(kept)} lines of progress bars are superseded by later ones"
-    return builder.sheet("printed text", *([note] if len(kept) < len(found) else []))
+    reader = _Reader()
+    for piece in _pieces(text):
+        reader.read(piece)
+    return reader.sheet()
 
 
-def _lines(text: str) -> Iterator[str]:
-    for line in re.split(r"[\n\r]+", _ESCAPES.sub("", text)):
-        if line and len(line) <= _LONGEST and not line.isspace():
-            yield line
+def _pieces(text: str) -> Iterator[str]:
+    """The text in pieces of whole lines, with neither escapes nor carriage returns."""
+    text = text.replace("\r", "\n") if "\r" in text else text
+    place = 0
+    while place < len(text):
+        end = text.find("\n", place + _PIECE)
+        end = len(text) if end < 0 else end + 1
+        piece, place = text[place:end], end
+        if "\x1b" in piece or "\x08" in piece:
+            piece = _ESCAPES.sub("", piece)
+        if "tensor(" in piece or ".float" in piece:
+            piece = unwrapped(piece)
+        yield piece.replace("'s ", " ")
 
 
-def _read(raw: str, context: _Context) -> _Line | None:
-    line = _STAMP.sub("", unwrapped(raw)).replace("'s ", " ")
-    epoch, at, whole = _epoch(line)
-    if epoch is not None:
-        context.scope = "" if epoch != context.epoch else context.scope
-        context.epoch = epoch
-    bar = "%|" in line or "/" in line[:12]
-    progress = _PROGRESS.search(line) if bar else None
-    step = _STEP.search(line) or ("[" in line and _PLACE.search(line)) or None
-    if progress is not None:
-        at = int(progress["at"] or progress["kat"])
-        whole = int(progress["all"] or progress["kall"])
-    elif at is None and step is not None:
-        at, whole = int(step["at"]), int(step["all"]) if step["all"] else None
-    values, held_out = _values(line, context, at is not None)
-    if not values:
-        _note_scope(line, context)
-        return None
-    if "train_runtime" in line and "train_loss" in line:
-        return None
-    return _Line(values, context.epoch, at, whole, progress is not None, held_out)
+@dataclasses.dataclass(slots=True)
+class _Column:
+    """The cells of a series as they come: the row and the value of each."""
+
+    rows: array[int] = dataclasses.field(default_factory=lambda: array("q"))
+    values: array[float] = dataclasses.field(default_factory=lambda: array("d"))
 
 
-def _epoch(line: str) -> tuple[float | None, int | None, int | None]:
-    low = line.lower()
-    for mark, pattern in _EPOCHS:
-        match = pattern.search(line) if mark in low else None
-        if match is not None:
-            groups = match.groupdict()
-            at, whole = groups.get("at"), groups.get("all")
-            return float(match["epoch"]), int(at) if at else None, int(whole) if whole else None
-    return None, None, None
+@dataclasses.dataclass(slots=True)
+class _Known:
+    """A shape, and by the scope and the names with digits what its lines name."""
+
+    shape: Shape
+    fields: dict[tuple[str, ...], tuple[tuple[Field, ...], bool]]
 
 
-def _note_scope(line: str, context: _Context) -> None:
-    """A line such as `Validation:` tells whose numbers follow."""
-    words = re.findall(r"[A-Za-z]+", line)
-    if 0 < len(words) <= 3:
-        context.scope = next((s for s in map(split_of, words) if s), context.scope)
+class _Reader:
+    """Reads lines one by one; of those that differ in their digits alone, the first thoroughly."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Known] = {}
+        self._columns: dict[str, _Column] = {}
+        self._epochs = array("d")
+        self._steps = array("d")
+        self._wholes = array("d")
+        self._bars = array("b")
+        self._held_out = array("b")
+        self._epoch = math.nan
+        self._scope: Split = ""
+        self._heading: tuple[str, ...] = ()
+
+    def read(self, piece: str) -> None:
+        """Takes in whole lines."""
+        digitless = piece.encode("utf-8", "surrogatepass").translate(_DIGITS)
+        shapes = digitless.decode("utf-8", "surrogatepass").split("\n")
+        for line, key in zip(piece.split("\n"), shapes, strict=True):
+            if not line or len(line) > _LONGEST:
+                continue
+            known = self._known.get(key)
+            if known is None:
+                known = _Known(shape_of(line), {})
+                if len(self._known) < _MOST_SHAPES:
+                    self._known[key] = known
+            self._take(line, known)
+
+    def _take(self, line: str, known: _Known) -> None:
+        shape = known.shape
+        if shape.epoch is not None:
+            epoch = _number(line, shape.epoch)
+            if epoch != self._epoch:
+                self._epoch, self._scope = epoch, ""
+        variant = (self._scope, *[line[a:b] for a, b in shape.names])
+        found = known.fields.get(variant)
+        if found is None:
+            found = fields_of(line, self._scope, placed=shape.at is not None)
+            known.fields[variant] = found
+        fields, held_out = found
+        if not fields:
+            self._scope = shape.said or self._scope
+            self._take_cells(line, shape)
+            return
+        row, columns = len(self._epochs), self._columns
+        for field in fields:
+            start, end = field.number
+            column = columns.get(field.name) or self._column(field.name)
+            column.rows.append(row)
+            column.values.append(float(line[start:end]) if field.plain else field.value(line))
+        self._end_row(line, shape, held_out=held_out)
+
+    def _take_cells(self, line: str, shape: Shape) -> None:
+        """A line that may be the heading of a table, or a row below one."""
+        texts = tuple(line[a:b] for a, b in shape.cells)
+        self._heading = heading(texts) or self._heading
+        if not texts or len(texts) != len(self._heading):
+            return
+        values = numbers_below(self._heading, texts)
+        self._epoch = values.pop("epoch", self._epoch)
+        step = values.pop("step", None)
+        for name, value in values.items():
+            column = self._column(name)
+            column.rows.append(len(self._epochs))
+            column.values.append(value)
+        if values:
+            self._end_row(line, shape, step=step)
+
+    def _column(self, name: str) -> _Column:
+        return self._columns.setdefault(name, _Column())
+
+    def _end_row(
+        self, line: str, shape: Shape, *, held_out: bool = False, step: float | None = None
+    ) -> None:
+        self._epochs.append(self._epoch)
+        self._steps.append(_number(line, shape.at) if step is None else step)
+        self._wholes.append(_number(line, shape.whole))
+        self._bars.append(shape.progress)
+        self._held_out.append(held_out)
+
+    def sheet(self) -> Sheet | None:
+        """All that was read; of bars that redraw themselves the last of each epoch."""
+        if not self._columns:
+            return None
+        epochs, steps = np.array(self._epochs), np.array(self._steps)
+        columns = {
+            name: Cells(np.array(each.rows, np.int64), np.array(each.values))
+            for name, each in self._columns.items()
+        }
+        bars, held_out = np.array(self._bars, bool), np.array(self._held_out, bool)
+        if bars.any() or held_out.any():
+            finished = bars & (steps == np.array(self._wholes))
+            columns, bare = _thinned(columns, epochs, bars, held_out, finished)
+            steps[bare] = np.nan
+        return _sheet(columns, epochs, steps)
 
 
-def _values(line: str, context: _Context, placed: bool) -> tuple[dict[str, float], bool]:
-    """The numbers that the line names, and whether they come from batches of held-out data."""
-    scopes = [(m.start(), split_of(m[1])) for m in _SCOPE.finditer(line)]
-    scope: Split = "test" if _TORCH_EXAMPLE.match(line) else context.scope
-    values: dict[str, float] = {}
-    held_out = False
-    for pair in _PAIR.finditer(line):
-        name = _name(pair["name"])
-        said = meaning(name)
-        if not _matters(said, explicit=pair["sep"] is not None):
-            continue
-        before = [split for start, split in scopes if start < pair.start("number")]
-        split = said.split or (before[-1] if before else scope)
-        value = number(pair["number"], decimal_comma=True)
-        if value is None or (said.kind != "learning rate" and name in values):
-            continue
-        if pair["of"] and said.bounded and float(pair["of"][1:]):
-            value /= float(pair["of"][1:])
-        elif pair["percent"]:
-            value /= 100
-        if split in ("validation", "test") and placed and pair["average"]:
-            value, held_out = float(pair["average"]), True
-        values[name if said.split or not split else f"{split} {name}"] = value
-    return values, held_out
+def _number(line: str, span: Span | None) -> float:
+    return float(line[span[0] : span[1]]) if span is not None else math.nan
 
 
-def _matters(said: Meaning, *, explicit: bool) -> bool:
-    if said.kind in ("loss", "learning rate", "gradient norm"):
-        return True
-    return said.kind == "metric" and (explicit or said.better != 0)
+def _thinned(
+    columns: dict[str, Cells], epochs: Floats, bars: NDArray[np.bool_],
+    held_out: NDArray[np.bool_], finished: NDArray[np.bool_],
+) -> tuple[dict[str, Cells], NDArray[np.bool_]]:  # fmt: skip
+    """The cells without those of bars, and of held-out batches, that later ones supersede.
+
+    Args:
+        columns: by name, their rows those of the other arguments.
+        epochs: (n,), NaN for none.
+        bars: (n,) which lines are progress bars.
+        held_out: (n,) which lines are batches of held-out data.
+        finished: (n,) which bars are full.
+
+    Returns:
+        The cells, and (n,) of which lines the step counts no more.
+    """
+    labelled = ~np.isnan(epochs)
+    each_epoch = len(np.unique(epochs[labelled])) >= _SEVERAL
+    last_only = held_out | (bars & each_epoch)
+    only_full = np.zeros(len(bars), bool)
+    if finished.sum() >= _SEVERAL:
+        only_full = bars & ~last_only & ~labelled
+    result = {}
+    for name, cells in columns.items():
+        keep = ~last_only[cells.rows] | _last_of_each(np.nan_to_num(epochs[cells.rows], nan=-1.0))
+        keep &= ~only_full[cells.rows] | finished[cells.rows]
+        if keep.any():
+            result[name] = Cells(cells.rows[keep], cells.values[keep])
+    return result, last_only | only_full
 
 
-@lru_cache(maxsize=1024)
-def _name(text: str) -> str:
-    """The words of a name, without what only happens to stand before it."""
-    words = text.split()
-    if len(words) == 1:
-        return text
-    kept = [words[-1]]
-    if meaning(words[-1].strip("()")).kind == "other" and len(words) > 1:
-        kept = words[-2:]
-    for word in reversed(words[: -len(kept)]):
-        low = word.lower()
-        if low not in _QUALIFIERS and not split_of(low):
-            break
-        kept.insert(0, word)
-    return " ".join(kept)
+def _last_of_each(labels: Floats) -> NDArray[np.bool_]:
+    """(n,) which of them come last of their kind."""
+    _, backwards = np.unique(labels[::-1], return_index=True)
+    result = np.zeros(len(labels), bool)
+    result[len(labels) - 1 - backwards] = True
+    return result
 
 
-def _thinned(found: Sequence[_Line]) -> list[_Line]:
-    """Of the bars that redraw themselves, and of held-out batches, the last of each epoch."""
-    epochs = {line.epoch for line in found}
-    bars = sum(line.progress for line in found)
-    thin = len(epochs - {None}) >= _SEVERAL or bars == 0
-    last: dict[tuple[float | None, frozenset[str]], int] = {}
-    for place, line in enumerate(found):
-        for name in line.values:
-            last[line.epoch, frozenset({name})] = place
-    finished = sum(line.progress and line.at == line.whole for line in found) >= _SEVERAL
-    kept = []
-    for place, line in enumerate(found):
-        if line.held_out or (line.progress and thin):
-            values = {
-                name: value for name, value in line.values.items()
-                if last[line.epoch, frozenset({name})] == place
-            }  # fmt: skip
-            if values:
-                kept.append(dataclasses.replace(line, values=values, at=None, whole=None))
-        elif finished and line.progress and line.epoch is None:
-            if line.at == line.whole:
-                kept.append(dataclasses.replace(line, at=None))
-        else:
-            kept.append(line)
-    return kept
+def _sheet(columns: dict[str, Cells], epochs: Floats, steps: Floats) -> Sheet:
+    """The sheet of the rows that still hold a cell."""
+    kept = np.zeros(len(epochs), bool)
+    for cells in columns.values():
+        kept[cells.rows] = True
+    place: Integers = np.cumsum(kept) - 1
+    ordered = sorted(columns.items(), key=lambda item: int(item[1].rows[0]))
+    result = {name: Cells(place[cells.rows], cells.values) for name, cells in ordered}
+    for name, labels in (("epoch", epochs[kept]), ("step", steps[kept])):
+        rows = np.flatnonzero(~np.isnan(labels))
+        if len(rows):
+            result[name] = Cells(rows, labels[rows])
+    dropped = int(len(kept) - kept.sum())
+    note = f"{dropped} lines of progress bars are superseded by later ones"
+    return Sheet("printed text", result, int(kept.sum()), notes=(note,) if dropped else ())

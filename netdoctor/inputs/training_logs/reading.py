@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netdoctor.errors import NoCurveYetError
+from netdoctor.errors import LogError, NoCurveYetError
 from netdoctor.facts.curves import Curve, TrainingLog, TrainingRun
 from netdoctor.inputs.training_logs.axes import Scale, placed, scale_of
 from netdoctor.inputs.training_logs.clean import cleaned, in_percent
@@ -50,6 +50,8 @@ def read(
         LogError: it cannot be read, or holds no curve.
         UsageError: a named series is not in it.
     """
+    if not str(path):
+        raise LogError("The path of the log is empty.", hint=ACCEPTED)
     place = existing(Path(path).expanduser())
     sheets = _of_folder(place, growing) if place.is_dir() else _of_file(place, growing)
     sheets = [one for sheet in sheets for one in tidied(sheet, place)]

@@ -56,15 +56,17 @@ def assign(columns: Mapping[str, Cells], wanted: Wanted) -> tuple[list[Series], 
     """Every series with its role, the chosen one of each role first; and what there is to say.
 
     Raises:
-        UsageError: a wanted column is not in the log.
+        UsageError: a wanted column is not in the log, or is wanted twice.
     """
     series = [
         Series(name, cells, said) for name, cells in columns.items()
         if (said := meaning(name)).kind not in ("epoch", "step") and len(cells.rows)
     ]  # fmt: skip
     notes: list[str] = []
+    series = _numbered(series, notes)
     series += _sums(series, notes)
     given = {name: _find(series, name, option) for option, name in _options(wanted)}
+    _refuse_twice(wanted, given)
     series = _stand_in(series, given.values())
     splits = _splits(series)
     known = [dataclasses.replace(each, role=_role(each.said, splits[each.name])) for each in series]
@@ -72,9 +74,37 @@ def assign(columns: Mapping[str, Cells], wanted: Wanted) -> tuple[list[Series], 
     return _ordered(known, wanted, given, notes), notes
 
 
+def _numbered(series: list[Series], notes: list[str]) -> list[Series]:
+    """XGBoost's sets without names: of two, the first is by custom the training data."""
+    sets = {each.name: each.name.partition("-") for each in series}
+    numbers = {number for number, dash, _ in sets.values() if dash}
+    if numbers != {"validation_0", "validation_1"} or not all(dash for _, dash, _ in sets.values()):
+        return series
+    notes.append("validation_0 is taken for the training data; --train and --val choose others")
+    splits: dict[str, Split] = {"validation_0": "train", "validation_1": "validation"}
+    return [
+        dataclasses.replace(
+            each, said=dataclasses.replace(meaning(measure), split=splits[number])
+        )
+        for each in series
+        for number, _, measure in (sets[each.name],)
+    ]  # fmt: skip
+
+
 def _options(wanted: Wanted) -> list[tuple[str, str]]:
     pairs = (("--train", wanted.train), ("--val", wanted.val), ("--metric", wanted.metric))
     return [(option, name) for option, name in pairs if name is not None]
+
+
+def _refuse_twice(wanted: Wanted, given: Mapping[str, str]) -> None:
+    options: dict[str, str] = {}
+    for option, name in _options(wanted):
+        first = options.setdefault(given[name], option)
+        if first != option:
+            raise UsageError(
+                f"{first} and {option} name the same series, {given[name]}",
+                hint="name two, or leave one out; --list shows what there is",
+            )
 
 
 def _find(series: Iterable[Series], name: str, option: str) -> str:

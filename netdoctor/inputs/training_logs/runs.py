@@ -139,12 +139,25 @@ def _restarts(sheet: Sheet) -> list[Sheet]:
     x, y, rows = x[known], cells.values[known], cells.rows[known]
     if len(x) < 3:
         return [sheet]
+    if (np.diff(x) < 0).all():
+        return _restarts(_turned(sheet))
     starts = np.flatnonzero((np.diff(x) < 0) & (x[1:] <= x[0])) + 1
     if not len(starts):
         return [sheet]
     if epoch is None and _is_place_in_epoch(x, starts):
         return [_with_epochs(sheet, [_boundary(labels, rows, at, x[at - 1]) for at in starts])]
     return _parted(sheet, key, x, y, rows, starts)
+
+
+def _turned(sheet: Sheet) -> Sheet:
+    """The rows from the last to the first, of a log whose newest row stands first."""
+    columns = {
+        name: Cells(sheet.height - 1 - cells.rows[::-1], cells.values[::-1])
+        for name, cells in sheet.columns.items()
+    }
+    words = {name: told[::-1] for name, told in sheet.words.items()}
+    note = "the newest row stands first: read from the end"
+    return sheet.replace(columns=columns, words=words, notes=(*sheet.notes, note))
 
 
 def _parted(
