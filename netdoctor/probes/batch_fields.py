@@ -93,7 +93,11 @@ def _leaves(value: Any, name: str, role: Role) -> Iterator[tuple[str, Role, Any]
     if isinstance(value, Mapping):
         for key, each in value.items():
             yield from _leaves(each, f"{name}.{key}", role)
-    elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+    elif (
+        isinstance(value, (tuple, list))
+        and value
+        and all(isinstance(each, Mapping) for each in value)
+    ):
         for key in value[0]:  # the targets of a detector: one mapping a sample
             same = [each.get(key) for each in value]
             yield (f"{name}.{key}", role, same)
@@ -114,11 +118,12 @@ def _is_list_of_samples(value: Any) -> bool:
         return not any(
             isinstance(each, (Tensor, np.ndarray, Mapping, tuple, list)) for each in value
         )
-    if len({each.dtype for each in value}) > 1 or not isinstance(value, list):
+    if len({each.dtype for each in value}) > 1:
         return False
-    if all(each.ndim == 3 and each.shape[0] in (1, 3) for each in value):
+    images = all(each.ndim == 3 and each.shape[0] in (1, 3) for each in value)
+    if images and (isinstance(value, list) or len({each.shape for each in value}) > 1):
         return True  # images of several sizes
-    return len({tuple(each.shape[:1]) for each in value}) > 1
+    return isinstance(value, list) and len({tuple(each.shape[:1]) for each in value}) > 1
 
 
 def _is_uncollated(raw: Any) -> bool:

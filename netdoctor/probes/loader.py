@@ -153,7 +153,9 @@ class _Scan:
             self.indices = None
 
         def name(row: int) -> str:
-            return str(start + row) if indices is None else source.name(indices[row])
+            # A detector's targets may have a row for each box, and name no sample.
+            known = indices is not None and row < len(indices)
+            return source.name(indices[row]) if indices and known else str(start + row)
 
         self.sizes.append(fields.size)
         if self.trial is not None and len(self.sizes) == 1:

@@ -39,7 +39,7 @@ Passes = list[dict[int, list[Draw]]]
 """By epoch and worker, the draws in order."""
 
 
-def measure(source: Any, *, seed: int = 0, budget: float = 4.0) -> WorkerFacts:
+def measure(source: Any, *, seed: int = 0, budget: float = 0.7) -> WorkerFacts:
     """What the worker processes of a loader draw when they are asked for the same samples.
 
     Args:
@@ -61,7 +61,7 @@ def measure(source: Any, *, seed: int = 0, budget: float = 4.0) -> WorkerFacts:
         return _not_compared(facts, "the data are no data set that workers could share")
     if facts.spawned and facts.unpicklable:
         return _not_compared(facts, "the data set cannot be given to a spawned process")
-    workers = min(max(2, loader.num_workers if loader else 2), _MOST_WORKERS)
+    workers = min(max(2, loader.num_workers if loader is not None else 2), _MOST_WORKERS)
     try:
         if facts.iterable:
             passes = _iterable_passes(dataset, loader, workers, seed)
@@ -150,8 +150,8 @@ def _epoch(
             sampler=requests,
             num_workers=workers,
             collate_fn=as_it_is,
-            worker_init_fn=Initialised(dataset, loader.worker_init_fn if loader else None),
-            multiprocessing_context=loader.multiprocessing_context if loader else None,
+            worker_init_fn=Initialised(dataset, getattr(loader, "worker_init_fn", None)),
+            multiprocessing_context=getattr(loader, "multiprocessing_context", None),
             generator=torch.Generator().manual_seed(seed),
             timeout=_TIMEOUT,
         )
