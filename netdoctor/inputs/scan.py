@@ -83,11 +83,16 @@ class LoaderSource:
                 indices = drawn.popleft() if drawn else None
                 yield RawBatch(raw, None if indices is None else _as_indices(indices))
 
-    def sample(self, index: Hashable) -> Any:
-        """A batch of that one sample, read once more; None where that is not possible."""
+    def sample(self, index: Hashable, seed: int | None = None) -> Any:
+        """A batch of that one sample, read once more; None where that is not possible.
+
+        Args:
+            index: in the data set.
+            seed: of the global random states meanwhile; None for that of the scan.
+        """
         if not _is_map_style(self.loader):
             return None
-        with contextlib.suppress(Exception), own_random_states(self.seed):
+        with contextlib.suppress(Exception), own_random_states(self.seed if seed is None else seed):
             return self.loader.collate_fn([self.loader.dataset[index]])
         return None
 

@@ -61,12 +61,38 @@ def fields_of(raw: Any, indices: Sequence[Hashable] | None) -> Fields:
     """
     if hasattr(raw, "args") and hasattr(raw, "kwargs") and hasattr(raw, "target"):
         raw = {**{f"input[{n}]": each for n, each in enumerate(raw.args)}, "target": raw.target}
+    raw = _opened(raw)
     if _is_uncollated(raw):
         raw = tuple(list(part) for part in zip(*raw, strict=True))
     parts = list(_parts(raw))
-    size = _size([value for _, _, value in parts])
+    size = int(getattr(raw, "num_graphs", 0)) or _size([value for _, _, value in parts])
     found = [_field(name, role, value, size) for name, role, value in parts]
     return Fields(tuple(_with_target(found, indices)), size)
+
+
+class _Opened(dict[str, Any]):
+    """What a batch object holds; a graph's has more nodes than samples."""
+
+    num_graphs = 0
+
+
+def _opened(raw: Any) -> Any:
+    """An object that holds tensors by name, such as a batch of graphs, as a mapping of them."""
+    if isinstance(raw, (Tensor, Mapping, list, tuple)) or not hasattr(raw, "to"):
+        return raw
+    made = getattr(raw, "to_dict", None)
+    held = made() if callable(made) else getattr(raw, "__dict__", {})
+    found = _Opened({str(key): each for key, each in held.items() if as_tensor(each) is not None})
+    found.num_graphs = _graphs(raw, found)
+    return found or raw
+
+
+def _graphs(raw: Any, found: Mapping[str, Any]) -> int:
+    said = getattr(raw, "num_graphs", None)
+    target = found.get("y")
+    if isinstance(said, int):
+        return said
+    return len(target) if target is not None and target.ndim else 0
 
 
 def _parts(raw: Any) -> Iterator[tuple[str, Role, Any]]:
@@ -85,8 +111,6 @@ def _parts(raw: Any) -> Iterator[tuple[str, Role, Any]]:
             yield from _leaves(last, "target", "target")
     else:
         yield from _leaves(raw, "input", "input")
-        if hasattr(raw, "y") and hasattr(raw, "to"):
-            yield from _leaves(raw.y, "target", "target")
 
 
 def _leaves(value: Any, name: str, role: Role) -> Iterator[tuple[str, Role, Any]]:
@@ -141,8 +165,6 @@ def _size(values: list[Any]) -> int:
             return int(value.shape[0])
         if isinstance(value, (list, tuple)) and value:
             return len(value)
-        if hasattr(value, "num_graphs"):
-            return int(value.num_graphs)
     return 1 if values else 0
 
 

@@ -130,15 +130,19 @@ class FieldScan:
         if self.masks and clean and bool((finite != 0).any()):
             self.masks = False
 
-    def read(self) -> FieldFacts:
-        """What was seen so far."""
+    def read(self, lasting: Callable[[list[int], float], list[int]] | None = None) -> FieldFacts:
+        """What was seen so far.
+
+        Args:
+            lasting: which rows of those that are blank are so whenever they are read, given the
+                spread of all values too; None to count all of them.
+        """
         channels = self._channels.read() if self._channels else None
         kind = self._kind()
         stats = np.concatenate(self.per_sample) if self.per_sample else np.zeros((0, 4), np.float32)
-        size = self.values / max(self.samples, 1)
-        single = len(self.two) == 1 and size >= _ROOMY
-        long = kind == "image" or (kind == "dense" and (size >= _LONG or single))
-        constant = constant_samples(stats) if long else np.zeros(len(stats), bool)
+        blank = self._blank(kind, stats)
+        if blank and lasting is not None and channels is not None:
+            blank = lasting(blank, float(np.nanmax(channels.maximum) - np.nanmin(channels.minimum)))
         dead: tuple[int, ...] = ()
         if kind in ("image", "dense") and channels is not None:
             dead = _dead(channels, self.samples)
@@ -152,11 +156,18 @@ class FieldScan:
             inf_samples=self.inf_samples, nan_at=tuple(self.nan_at), inf_at=tuple(self.inf_at),
             mask=self.masks and self.inf > 0 and self.nan == 0,
             partial_nan=self.partial_nan and self.nan > 0,
-            constant=int(constant.sum()),
-            constant_at=tuple(self.places[row] for row in np.flatnonzero(constant)[:_NAMED]),
+            constant=len(blank), constant_at=tuple(self.places[row] for row in blank[:_NAMED]),
             dead_channels=dead, padding=filled[0], padded=filled[1], empty_rows=filled[2],
             correlated=channels is not None and len(channels.mean) == 3 and _same(channels),
         )  # fmt: skip
+
+    def _blank(self, kind: FieldKind, stats: NDArray[np.float32]) -> list[int]:
+        """Rows with one value only, or nearly, where that is odd."""
+        size = self.values / max(self.samples, 1)
+        single = len(self.two) == 1 and size >= _ROOMY
+        if kind == "image" or (kind == "dense" and (size >= _LONG or single)):
+            return [int(row) for row in np.flatnonzero(constant_samples(stats))]
+        return []
 
     def _kind(self) -> FieldKind:
         if not self.samples or not self.finite:

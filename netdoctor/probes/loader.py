@@ -30,6 +30,7 @@ from netdoctor.probes.field_values import FieldScan, layout_of
 from netdoctor.probes.labels import LabelScan
 from netdoctor.probes.order import order_facts
 from netdoctor.probes.prints import SIDE, PrintScan
+from netdoctor.probes.rereading import Again, again, lasting, stays_blank
 from netdoctor.probes.sheet import SheetScan, picture_of
 
 Progress = Callable[[int, int], None]
@@ -69,7 +70,8 @@ def measure(
             f"{source.description} gives no sample: it is empty.",
             hint="Check its path or filter; drop_last leaves out a batch that is not full.",
         )
-    fields = tuple(each.read() for each in scan.fields.values())
+    reread = again(source, scan.indices)
+    fields = tuple(each.read(_lasting(each, scan, reread)) for each in scan.fields.values())
     model = trial.read() if trial else None
     known, said = classes, "--num-classes" if classes is not None else ""
     if known is None and model is not None and model.outputs is not None:
@@ -79,7 +81,7 @@ def measure(
     reading = _reading(fields, labels, scan)
     copies = _no_copies(fields, source, scan, reading)
     if copies is None:
-        copies = copies_within(printed, scan.picture(source, printed), **reading)
+        copies = copies_within(printed, scan.picture(source, printed), again=reread, **reading)
     overlap = None
     if against is not None and ragged is None:
         overlap = _overlap(scan, source, printed, against, reading)
@@ -109,7 +111,7 @@ class _Scan:
         self.sheet = SheetScan()
         self.sizes: list[int] = []
         self.indices: list[Hashable] | None = []
-        self.exhausted = False
+        self.exhausted = self.views = False
 
     @property
     def samples(self) -> int:
@@ -145,6 +147,7 @@ class _Scan:
             raise _no_tensors(fields)
         indices = batch.indices
         if indices is not None and len(indices) != fields.size:
+            self.views |= len(indices) < fields.size
             indices = None
         start = self.samples
         if self.indices is not None and indices is not None:
@@ -249,6 +252,16 @@ class _Scan:
         return shown
 
 
+def _lasting(
+    field: FieldScan, scan: _Scan, reread: Again | None
+) -> Callable[[list[int], float], list[int]] | None:
+    """Which blank samples of the first input are blank whenever they are read."""
+    first = next((each for each in scan.fields.values() if each.role == "input"), None)
+    if reread is None or field is not first or field.samples != scan.samples:
+        return None
+    return lambda blank, spread: lasting(blank, stays_blank(reread, spread))
+
+
 class _NoTensorsError(DataError):
     """A batch of objects that are no tensors, such as images that nobody converted."""
 
@@ -295,6 +308,7 @@ def _reading(
     return {
         "natural": all(_is_coarse(each) for each in inputs),
         "near": bool(inputs) and inputs[0].kind == "image",
+        "paired": labels is not None and labels.kind in ("sequence", "text"),
     }
 
 
@@ -317,6 +331,8 @@ def _no_copies(
     reason = ""
     if not any(each.role == "input" for each in fields):
         reason = "there is no input to compare"
+    elif scan.views:
+        reason = "batches hold several views of each sample, which are alike by nature"
     elif scan.indices is None and not scan.exhausted:
         reason = "samples may come again: neither their indices nor the end of a pass is known"
     elif len(scan.prints.read().content) != scan.samples:

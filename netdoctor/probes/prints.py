@@ -30,12 +30,14 @@ class Prints:
     Attributes:
         content: (N,) uint64 of all bytes of the inputs.
         blank: (N,) whether the sample has one value only, or NaN.
+        beside: (N,) uint64 of the inputs beside the first one.
         small: (N, SIDE²) float16 brightness at low resolution; empty where there are no images.
     """
 
     content: NDArray[np.uint64]
     blank: NDArray[np.bool_]
     small: NDArray[np.float16]
+    beside: NDArray[np.uint64]
 
 
 class PrintScan:
@@ -44,6 +46,7 @@ class PrintScan:
     def __init__(self, *, most_small: int = 200_000) -> None:
         self._content: list[NDArray[np.uint64]] = []
         self._blank: list[NDArray[np.bool_]] = []
+        self._beside: list[NDArray[np.uint64]] = []
         self._small: list[NDArray[np.float16]] | None = []
         self._left = most_small
 
@@ -58,6 +61,8 @@ class PrintScan:
         content, blank = _contents(inputs)
         self._content.append(content)
         self._blank.append(blank)
+        others = _contents(inputs[1:])[0] if len(inputs) > 1 else np.zeros(len(content), np.uint64)
+        self._beside.append(others)
         first = inputs[0]
         if self._small is None or not layout or not isinstance(first, Tensor) or self._left <= 0:
             self._small = None
@@ -72,7 +77,8 @@ class PrintScan:
             small = np.concatenate(self._small)
         content = np.concatenate(self._content) if self._content else np.zeros(0, np.uint64)
         blank = np.concatenate(self._blank) if self._blank else np.zeros(0, bool)
-        return Prints(content, blank, small)
+        beside = np.concatenate(self._beside) if self._beside else np.zeros(0, np.uint64)
+        return Prints(content, blank, small, beside)
 
 
 def _contents(
