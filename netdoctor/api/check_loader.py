@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from torch import nn
 
 from netdoctor.api.common import Progress, Thresholds, loaded_from
 from netdoctor.errors import UsageError
+from netdoctor.facts.loader import CopyFacts
 from netdoctor.facts.loader_tables import notes, tables
 from netdoctor.facts.workers import ThroughputFacts, WorkerFacts, speed_tables
 from netdoctor.inputs.model import LoadedModel
@@ -96,6 +98,9 @@ def check_loader(
         trial=None if loaded is None else ModelTrial(loaded, loss), classes=num_classes,
         split=split_of(data, source) if split == "auto" else split, progress=progress,
     )  # fmt: skip
+    if working.iterable and working.configured and working.repeated:
+        told = CopyFacts(reason="each worker gives all the samples (DAT013)")
+        facts = dataclasses.replace(facts, copies=told)
     speed = ThroughputFacts(reason=_NO_PROCESSES)
     if processes:
         speed = speed_of(source, loaded, loss)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ class FieldScan:
         self.layout: Layout = ""
         self.ids = False
         self.per_sample: list[NDArray[np.float32]] = []  # mean, std, min, max of each sample
+        self.within: list[NDArray[np.floating[Any]]] = []  # the largest deviation in a channel
         self.nan_at: list[str] = []
         self.inf_at: list[str] = []
         self.nan_samples = self.inf_samples = self.nan = self.inf = 0
@@ -76,9 +78,13 @@ class FieldScan:
         rows = numbers.reshape(len(numbers), -1)
         clean = self._set_aside(rows, names, first)
         self._notice(rows, clean)
-        self.per_sample.append(_of_samples(rows, clean))
+        stats = _of_samples(rows, clean)
+        self.per_sample.append(stats)
         self.places += [names(first + row) for row in range(len(rows))]
         by_channel = _by_channel(numbers, self.layout)
+        apart = bool(self.layout) and by_channel.shape[1] > 1 and clean
+        # Black is another value in each channel once it is normalised.
+        self.within.append(by_channel.std(2, False).amax(1).numpy() if apart else stats[:, 1])
         if self._channels is None:
             self._channels = _ChannelMoments(by_channel.shape[1])
         if self._channels.count != by_channel.shape[1]:
@@ -166,7 +172,10 @@ class FieldScan:
         size = self.values / max(self.samples, 1)
         single = len(self.two) == 1 and size >= _ROOMY
         if kind == "image" or (kind == "dense" and (size >= _LONG or single)):
-            return [int(row) for row in np.flatnonzero(constant_samples(stats))]
+            within = np.concatenate(self.within) if self.within else np.zeros(0)
+            # Where all are of one colour each, the colours are what there is to see.
+            spread = within if (within > 0).any() else stats[:, 1]
+            return [int(row) for row in np.flatnonzero(constant_samples(spread))]
         return []
 
     def _kind(self) -> FieldKind:
@@ -212,9 +221,8 @@ def _is_smooth(values: Tensor) -> bool:
     return True
 
 
-def constant_samples(stats: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(N,) which samples have one value only, or nearly."""
-    spread = stats[:, 1]
+def constant_samples(spread: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """(N,) which samples have one value only, or nearly, by the deviation of each."""
     typical = float(np.median(spread[spread > 0])) if (spread > 0).any() else 0.0
     found: NDArray[np.bool_] = spread <= _NEARLY * typical
     return found

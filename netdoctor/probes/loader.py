@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -191,11 +192,7 @@ class _Scan:
                 if field.values.ndim in (3, 4) and field.values.numel():
                     stats, label = scan.per_sample[-1], self._label_text(fields)
                     self.sheet.add(field.values, scan.layout, stats, name, label)
-        kept = [
-            rows
-            for each in fields.tensors
-            if each.role == "input" and (rows := _rows(each, fields.size)) is not None
-        ]
+        kept = _compared(fields, self.indices[-fields.size :] if self.indices is not None else ())
         first = kept[0] if kept else None
         layout: Layout = layout_of(first) if isinstance(first, Tensor) else ""
         large = isinstance(first, Tensor) and min(first.shape[-2:], default=0) >= SIDE
@@ -280,6 +277,36 @@ def _the_label(found: Sequence[Field]) -> Field | None:
     """Of a nested target the part that says the class."""
     named = [each for each in found if each.name.rpartition(".")[2] in ("labels", "label")]
     return next(iter(named or found), None)
+
+
+_MASKS = ("attention_mask", "token_type_ids", "padding_mask")
+_NUMBERS = ("idx", "index", "indices", "id", "ids", "image_id", "sample_id", "example_id")
+
+
+def _compared(fields: Fields, indices: Sequence[Hashable]) -> list[Tensor | list[Tensor]]:
+    """The inputs that make two samples the same: no numbers of the samples, no padding."""
+    inputs = [each for each in fields.tensors if each.role == "input"]
+    kept = []
+    for field in inputs:
+        rows, name = _rows(field, fields.size), field.name.rpartition(".")[2]
+        if rows is None or (len(inputs) > 1 and name in _MASKS):
+            continue
+        numbers = isinstance(rows, Tensor) and rows.ndim == 1 and rows.tolist() == list(indices)
+        if len(inputs) > 1 and (numbers or name in _NUMBERS):
+            continue
+        kept.append(_without_padding(rows) if isinstance(rows, Tensor) else rows)
+    return kept
+
+
+def _without_padding(rows: Tensor) -> Tensor | list[Tensor]:
+    """Token rows without what fills them up, which depends on the longest one in the batch."""
+    if rows.ndim != 2 or rows.is_floating_point() or rows.shape[1] < 2:
+        return rows
+    same = (rows == rows[:, -1:]).flip(1).long().cumprod(1).sum(1)
+    last = rows[:, -1]
+    padded = (same > 1) | (last == 0)
+    ends = rows.shape[1] - torch.where(padded, same, torch.zeros_like(same))
+    return [row[:end] for row, end in zip(rows, ends.tolist(), strict=True)]
 
 
 def _rows(field: Field, size: int) -> Tensor | list[Tensor] | None:

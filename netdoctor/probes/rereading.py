@@ -10,6 +10,7 @@ from torch import Tensor
 
 from netdoctor.inputs.scan import LoaderSource
 from netdoctor.probes.batch_fields import fields_of
+from netdoctor.probes.field_values import layout_of
 
 T = TypeVar("T")
 _READINGS = 3
@@ -66,11 +67,18 @@ def stays_blank(readings: Again, spread: float) -> Callable[[int], bool]:
 
     def lasts(place: int) -> bool:
         found = readings(place)
-        return found is None or all(
-            not each.numel() or float(each.max() - each.min()) <= 1e-4 * spread for each in found
-        )
+        return found is None or all(_is_blank(each, 1e-4 * spread) for each in found)
 
     return lasts
+
+
+def _is_blank(values: Tensor, least: float) -> bool:
+    if not values.numel():
+        return True
+    pixels = values.movedim(-1, 1) if layout_of(values) == "channels-last" else values
+    pixels = pixels.flatten(2) if layout_of(values) else pixels.flatten(1)
+    pixels = pixels.double()
+    return float((pixels.amax(-1) - pixels.amin(-1)).max()) <= least
 
 
 def stays_equal(readings: Again) -> Callable[[tuple[int, int]], bool]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
+from netdoctor import check_loader as with_processes
 from tests.awkward_loaders import AWKWARD, Augmented
-from tests.loaders import check_loader
+from tests.loaders import MEAN, STD, check_loader, crops, loader, normalised
+from tests.probes.randomness import Whole
 
 
 @pytest.mark.parametrize("name", AWKWARD)
@@ -39,3 +44,63 @@ def test_what_is_blank_or_copied_in_every_reading_is_found() -> None:
     assert {"5", "9"} <= set(blank.evidence["indices"])
     (pair,) = report.facts.copies.pairs
     assert (pair.first, pair.second) == ("3", "7")
+
+
+def black_then_normalised() -> DataLoader[Any]:
+    """Failed decodes: black is another value in each channel."""
+    x, y = (each.clone() for each in crops())
+    x[[3, 50, 70]] = 0
+    return loader((x - MEAN) / STD, y)
+
+
+def flattened_bytes() -> DataLoader[Any]:
+    x, y = crops()
+    return loader((x.mean(1) * 255).round().flatten(1), y)
+
+
+def copies_with_their_numbers() -> DataLoader[Any]:
+    x, y = normalised()
+    x[50:60] = x[:10]
+    rows = [{"image": x[n], "label": y[n], "idx": n} for n in range(len(x))]
+    return DataLoader(rows, batch_size=32, shuffle=True)
+
+
+def copies_of_padded_texts() -> DataLoader[Any]:
+    random = torch.Generator().manual_seed(0)
+    texts = [torch.randint(1000, 9000, (40 + n % 30,), generator=random) for n in range(160)]
+    texts[100:110] = texts[:10]
+    rows = [{"input_ids": ids, "labels": n % 2} for n, ids in enumerate(texts)]
+    return DataLoader(rows, batch_size=8, shuffle=True, collate_fn=_padded)
+
+
+def _padded(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    ids = nn.utils.rnn.pad_sequence([row["input_ids"] for row in rows], batch_first=True)
+    labels = torch.tensor([row["labels"] for row in rows])
+    return {"input_ids": ids, "attention_mask": (ids > 0).long(), "labels": labels}
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (black_then_normalised, "DAT008"),
+        (flattened_bytes, "DAT003"),
+        (copies_with_their_numbers, "DAT007"),
+        (copies_of_padded_texts, "DAT007"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_faults_in_awkward_forms_are_found(make: Callable[[], Any], code: str) -> None:
+    assert {each.code for each in check_loader(make()).findings} == {code}
+
+
+def test_whole_numbers_for_binary_cross_entropy_are_named() -> None:
+    x, y = torch.randn(64, 8), torch.arange(64) % 2
+    report = check_loader(loader(x, y), nn.Linear(8, 1), loss="bce")
+    assert [each.code for each in report.findings] == ["DAT010"]
+    assert "binary cross-entropy" in report.findings[0].message
+    assert check_loader(loader(x, y.float()), nn.Linear(8, 1), loss="bce").findings == ()
+
+
+def test_what_each_worker_repeats_is_told_once() -> None:
+    report = with_processes(DataLoader(Whole(), 8, num_workers=2))
+    assert [each.code for each in report.findings] == ["DAT013"]
