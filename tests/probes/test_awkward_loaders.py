@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 from netdoctor import check_loader as with_processes
+from netdoctor.errors import DataError
 from tests.awkward_loaders import AWKWARD, Augmented
 from tests.loaders import MEAN, STD, check_loader, crops, loader, normalised
 from tests.probes.randomness import Whole
@@ -104,3 +106,45 @@ def test_whole_numbers_for_binary_cross_entropy_are_named() -> None:
 def test_what_each_worker_repeats_is_told_once() -> None:
     report = with_processes(DataLoader(Whole(), 8, num_workers=2))
     assert [each.code for each in report.findings] == ["DAT013"]
+
+
+class Flaky(Augmented):
+    """Raises the first time that a sample is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raised = False
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        if index == 40 and not self.raised:
+            self.raised = True
+            raise OSError("the disk is away")
+        return super().__getitem__(index)
+
+
+def test_a_sample_that_raises_now_and_then_is_no_ragged_batch() -> None:
+    with pytest.raises(DataError, match="the disk is away") as raised:
+        check_loader(DataLoader(Flaky(), 32))
+    assert "now and then" in (raised.value.hint or "")
+
+
+class Hanging(Augmented):
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        if get_worker_info() is not None:
+            time.sleep(600)
+        return super().__getitem__(index)
+
+
+@pytest.mark.slow
+def test_workers_that_hang_are_an_error_after_a_while() -> None:
+    with pytest.raises(DataError, match="did not come"):
+        check_loader(DataLoader(Hanging(), 32, num_workers=1))
+
+
+def test_workers_that_cannot_start_are_named_and_the_data_scanned_without_them() -> None:
+    source = Augmented()
+    vars(source)["transform"] = lambda image: image
+    options: Any = {"num_workers": 2, "multiprocessing_context": "spawn"}
+    report = with_processes(DataLoader(source, 32, shuffle=True, **options))
+    assert [(each.code, each.severity.value) for each in report.findings] == [("DAT018", "error")]
+    assert report.facts.samples == 240
