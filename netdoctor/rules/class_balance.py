@@ -25,7 +25,8 @@ def single_class(facts: LoaderFacts, *, threshold: int = 1, min_samples: int = 3
 
     Why: the network learns to answer without looking.
 
-    False alarm: a part of a data set that is sorted by class; it is not judged.
+    False alarm: a part of a data set that is sorted by class; it is not judged, nor are targets
+    that say how long the other fields are.
 
     Remedy: look at how labels are read: from which column or folder.
 
