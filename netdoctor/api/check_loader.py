@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -9,10 +10,12 @@ from torch import nn
 
 from netdoctor.api.common import Progress, Thresholds, loaded_from
 from netdoctor.errors import UsageError
+from netdoctor.facts.loader import CopyFacts
 from netdoctor.facts.loader_tables import notes, tables
 from netdoctor.facts.workers import ThroughputFacts, WorkerFacts, speed_tables
 from netdoctor.inputs.model import LoadedModel
 from netdoctor.inputs.open_loader import Wishes, open_loader, split_of
+from netdoctor.inputs.scan import in_this_process
 from netdoctor.probes.data_model import ModelTrial
 from netdoctor.probes.loader import measure
 from netdoctor.probes.loading import draws_of, speed_of
@@ -91,11 +94,15 @@ def check_loader(
         other = open_loader(against, loaded, everything)
     # First of all: a generator that a data set makes when it is first used is made in the workers.
     working = draws_of(source) if processes else WorkerFacts(reason=_NO_PROCESSES)
+    cannot_start = bool(working.spawned and working.configured and working.unpicklable)
     facts = measure(
-        source, batches=limit, against=other,
+        in_this_process(source) if cannot_start else source, batches=limit, against=other,
         trial=None if loaded is None else ModelTrial(loaded, loss), classes=num_classes,
         split=split_of(data, source) if split == "auto" else split, progress=progress,
     )  # fmt: skip
+    if working.iterable and working.configured and working.repeated:
+        told = CopyFacts(reason="each worker gives all the samples (DAT013)")
+        facts = dataclasses.replace(facts, copies=told)
     speed = ThroughputFacts(reason=_NO_PROCESSES)
     if processes:
         speed = speed_of(source, loaded, loss)

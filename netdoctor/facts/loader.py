@@ -282,6 +282,7 @@ class ModelFacts:
         takes: whether it took a batch; None where none was tried.
         refusal: what it said otherwise.
         outputs: length of its output's class axis; None where there is none.
+        loss: that the user named; empty where nobody did.
     """
 
     name: str
@@ -291,6 +292,7 @@ class ModelFacts:
     takes: bool | None = None
     refusal: str = ""
     outputs: int | None = None
+    loss: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -155,12 +155,14 @@ def _explained(source: Any, seed: int, name: str, count: int) -> Iterator[None]:
     except (NetDoctorError, MemoryError):
         raise
     except (Exception, SystemExit) as exception:
+        if isinstance(exception, RuntimeError) and "timed out after" in str(exception):
+            raise _hangs(name, count, exception) from exception
         indices = _indices(source, seed, count)
-        raise _of_samples(source, indices, name, count, exception) from exception
+        raise _of_samples(source, indices, name, count, seed, exception) from exception
 
 
 def _of_samples(
-    source: Any, indices: list[Any], name: str, count: int, exception: BaseException
+    source: Any, indices: list[Any], name: str, count: int, seed: int, exception: BaseException
 ) -> DataError:
     """Looks at the failing batch's samples one by one."""
     samples = []
@@ -174,6 +176,8 @@ def _of_samples(
                 f"{describe(raised)}",
                 hint="Fix or leave out that sample.",
             )
+    if samples and _can_collate(source, [sample for _, sample in samples], seed):
+        return _now_and_then(name, count, exception)
     shapes = [(index, _shapes(sample)) for index, sample in samples]
     odd = next(((index, shape) for index, shape in shapes if shape != shapes[0][1]), None)
     if odd:
@@ -198,6 +202,39 @@ def _of_samples(
     return DataError(
         f"Batch {count} of {name} cannot be read: {describe(exception)}",
         hint="Fix the error there; --traceback shows the whole way to it.",
+    )
+
+
+def _can_collate(source: Any, samples: list[Any], seed: int) -> bool:
+    """Whether the samples that were read once more make a batch."""
+    collate = getattr(source, "collate_fn", None)
+    if collate is None or source.batch_sampler is None:
+        return False
+    try:
+        with _RandomStates(seed):
+            collate(samples)
+    except Exception:  # whatever the user's function raises
+        return False
+    return True
+
+
+def _now_and_then(name: str, count: int, exception: BaseException) -> DataError:
+    died = "exited unexpectedly" in str(exception) or "killed by signal" in str(exception)
+    return DataError(
+        f"Batch {count} of {name} could not be read: {_first_line(exception)}",
+        hint="A worker process died, and its samples can be read in this one: look for code that "
+        "ends the process or takes all memory, and try num_workers=0."
+        if died else
+        "Its samples could be read the second time, so that it fails now and then, or in worker "
+        "processes only.",
+    )  # fmt: skip
+
+
+def _hangs(name: str, count: int, exception: BaseException) -> DataError:
+    return DataError(
+        f"Batch {count} of {name} did not come: {_first_line(exception)}",
+        hint="A worker process hangs: look for locks, network reads and threads in the data set, "
+        "and try num_workers=0, or give the DataLoader a longer timeout.",
     )
 
 
@@ -240,5 +277,7 @@ def _shapes(value: Any) -> str:
 
 def _first_line(exception: BaseException) -> str:
     lines = [line for line in str(exception).splitlines() if line.strip()]
-    last = lines[-1] if lines and lines[0].startswith("Caught") else (lines or [""])[0]
+    if lines and lines[0].startswith("Caught"):  # a worker's, with its traceback
+        return lines[-1].strip()
+    last = (lines or [""])[0]
     return f"{type(exception).__name__}: {last.strip()}"

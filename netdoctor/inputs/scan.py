@@ -27,6 +27,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from netdoctor.inputs.loaders import own_random_states, seeded
 
+_PATIENCE = 30  # seconds after which worker processes that give nothing are taken to hang
 Order = Literal["sequential", "random", "weighted", "own", "unknown"]
 """How a loader draws: one sample after the other, shuffled, by weights, by the user's sampler."""
 
@@ -83,11 +84,16 @@ class LoaderSource:
                 indices = drawn.popleft() if drawn else None
                 yield RawBatch(raw, None if indices is None else _as_indices(indices))
 
-    def sample(self, index: Hashable) -> Any:
-        """A batch of that one sample, read once more; None where that is not possible."""
+    def sample(self, index: Hashable, seed: int | None = None) -> Any:
+        """A batch of that one sample, read once more; None where that is not possible.
+
+        Args:
+            index: in the data set.
+            seed: of the global random states meanwhile; None for that of the scan.
+        """
         if not _is_map_style(self.loader):
             return None
-        with contextlib.suppress(Exception), own_random_states(self.seed):
+        with contextlib.suppress(Exception), own_random_states(self.seed if seed is None else seed):
             return self.loader.collate_fn([self.loader.dataset[index]])
         return None
 
@@ -137,6 +143,17 @@ class LoaderSource:
         return None
 
 
+def in_this_process(source: LoaderSource) -> LoaderSource:
+    """The same loader without worker processes, for one whose workers cannot start."""
+    alone = copy.copy(source.loader)
+    # Past DataLoader.__setattr__, which forbids it: the copy has not begun to iterate.
+    vars(alone).update(
+        num_workers=0, timeout=0, prefetch_factor=None, persistent_workers=False, _iterator=None,
+        _DataLoader__multiprocessing_context=None,
+    )  # fmt: skip
+    return dataclasses.replace(source, loader=alone)
+
+
 def order_of(loader: Any) -> Order:
     """How a loader draws its samples, as far as its sampler says."""
     if not _is_map_style(loader):
@@ -168,6 +185,8 @@ def _recording(loader: Any, drawn: deque[Any]) -> Any:
     vars(twin)[kept] = _Noting(getattr(loader, kept), drawn)
     vars(twin)["persistent_workers"] = False
     vars(twin)["_iterator"] = None
+    if loader.num_workers and not loader.timeout:
+        vars(twin)["timeout"] = _PATIENCE
     return twin
 
 

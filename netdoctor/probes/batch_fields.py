@@ -61,12 +61,38 @@ def fields_of(raw: Any, indices: Sequence[Hashable] | None) -> Fields:
     """
     if hasattr(raw, "args") and hasattr(raw, "kwargs") and hasattr(raw, "target"):
         raw = {**{f"input[{n}]": each for n, each in enumerate(raw.args)}, "target": raw.target}
+    raw = _opened(raw)
     if _is_uncollated(raw):
         raw = tuple(list(part) for part in zip(*raw, strict=True))
     parts = list(_parts(raw))
-    size = _size([value for _, _, value in parts])
+    size = int(getattr(raw, "num_graphs", 0)) or _size([value for _, _, value in parts])
     found = [_field(name, role, value, size) for name, role, value in parts]
     return Fields(tuple(_with_target(found, indices)), size)
+
+
+class _Opened(dict[str, Any]):
+    """What a batch object holds; a graph's has more nodes than samples."""
+
+    num_graphs = 0
+
+
+def _opened(raw: Any) -> Any:
+    """An object that holds tensors by name, such as a batch of graphs, as a mapping of them."""
+    if isinstance(raw, (Tensor, Mapping, list, tuple)) or not hasattr(raw, "to"):
+        return raw
+    made = getattr(raw, "to_dict", None)
+    held = made() if callable(made) else getattr(raw, "__dict__", {})
+    found = _Opened({str(key): each for key, each in held.items() if as_tensor(each) is not None})
+    found.num_graphs = _graphs(raw, found)
+    return found or raw
+
+
+def _graphs(raw: Any, found: Mapping[str, Any]) -> int:
+    said = getattr(raw, "num_graphs", None)
+    target = found.get("y")
+    if isinstance(said, int):
+        return said
+    return len(target) if target is not None and target.ndim else 0
 
 
 def _parts(raw: Any) -> Iterator[tuple[str, Role, Any]]:
@@ -85,15 +111,17 @@ def _parts(raw: Any) -> Iterator[tuple[str, Role, Any]]:
             yield from _leaves(last, "target", "target")
     else:
         yield from _leaves(raw, "input", "input")
-        if hasattr(raw, "y") and hasattr(raw, "to"):
-            yield from _leaves(raw.y, "target", "target")
 
 
 def _leaves(value: Any, name: str, role: Role) -> Iterator[tuple[str, Role, Any]]:
     if isinstance(value, Mapping):
         for key, each in value.items():
             yield from _leaves(each, f"{name}.{key}", role)
-    elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+    elif (
+        isinstance(value, (tuple, list))
+        and value
+        and all(isinstance(each, Mapping) for each in value)
+    ):
         for key in value[0]:  # the targets of a detector: one mapping a sample
             same = [each.get(key) for each in value]
             yield (f"{name}.{key}", role, same)
@@ -114,11 +142,12 @@ def _is_list_of_samples(value: Any) -> bool:
         return not any(
             isinstance(each, (Tensor, np.ndarray, Mapping, tuple, list)) for each in value
         )
-    if len({each.dtype for each in value}) > 1 or not isinstance(value, list):
+    if len({each.dtype for each in value}) > 1:
         return False
-    if all(each.ndim == 3 and each.shape[0] in (1, 3) for each in value):
+    images = all(each.ndim == 3 and each.shape[0] in (1, 3) for each in value)
+    if images and (isinstance(value, list) or len({each.shape for each in value}) > 1):
         return True  # images of several sizes
-    return len({tuple(each.shape[:1]) for each in value}) > 1
+    return isinstance(value, list) and len({tuple(each.shape[:1]) for each in value}) > 1
 
 
 def _is_uncollated(raw: Any) -> bool:
@@ -136,8 +165,6 @@ def _size(values: list[Any]) -> int:
             return int(value.shape[0])
         if isinstance(value, (list, tuple)) and value:
             return len(value)
-        if hasattr(value, "num_graphs"):
-            return int(value.num_graphs)
     return 1 if values else 0
 
 

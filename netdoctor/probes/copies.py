@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from netdoctor.facts.loader import CopyFacts, Pair
 from netdoctor.probes.prints import Prints, exact_copies, near_copies
+from netdoctor.probes.rereading import Again, lasting, stays_equal
 
 _PAIRS = 50
 Picture = Callable[[int], "NDArray[np.float32] | None"]
@@ -48,7 +49,10 @@ class Printed:
         return int(self.labels[place]) if place < len(self.labels) else None
 
 
-def copies_within(printed: Printed, picture: Picture, *, natural: bool, near: bool) -> CopyFacts:
+def copies_within(
+    printed: Printed, picture: Picture, *, natural: bool, near: bool, paired: bool = False,
+    again: Again | None = None,
+) -> CopyFacts:  # fmt: skip
     """Samples of one split whose input is that of another sample.
 
     Args:
@@ -56,36 +60,42 @@ def copies_within(printed: Printed, picture: Picture, *, natural: bool, near: bo
         picture: shows one of them.
         natural: whether equal inputs are to be expected.
         near: whether images are looked at for nearly equal ones.
+        paired: whether input and target together are a sample, as several captions of an image.
+        again: reads a sample once more, which tells copies from what chance made equal.
     """
     usable = printed.usable()
     prints = printed.prints
-    groups = exact_copies(prints.content, usable)
     pairs, conflicting = [], 0
-    for group in groups:
-        first = int(group[0])
-        for place in group[1:].tolist():
-            same = _same_target(printed, first, printed, place)
+    equal = [
+        (int(group[0]), place)
+        for group in exact_copies(prints.content, usable)
+        for place in group[1:].tolist()
+    ]
+    for first, place in equal if again is None else lasting(equal, stays_equal(again)):
+        same = _same_target(printed, first, printed, place)
+        if not (paired and same is False):
             conflicting += same is False
             pairs.append(_pair(printed, first, printed, place, 1.0, same))
     extra = len(pairs)
-    again: set[int] = set()
+    close: set[int] = set()
     for first, second, alike in near_copies(prints.small, usable) if near else ():
-        if prints.content[first] != prints.content[second]:
-            again.add(second)
+        other = prints.content[first] != prints.content[second]
+        if other and prints.beside[first] == prints.beside[second]:
+            close.add(second)
             same = _same_target(printed, first, printed, second)
             pairs.append(_pair(printed, first, printed, second, alike, same))
     chosen = sorted(
         pairs, key=lambda each: (each[0].similarity < 1, each[0].same_label is not False)
     )
     return CopyFacts(
-        compared=int(usable.sum()), exact=extra, near=len(again), conflicting=conflicting,
+        compared=int(usable.sum()), exact=extra, near=len(close), conflicting=conflicting,
         pairs=_with_pictures(chosen, picture, picture), natural=natural, images=near,
     )  # fmt: skip
 
 
 def copies_between(
     ours: Printed, theirs: Printed, pictures: tuple[Picture, Picture], *, natural: bool, near: bool,
-    other_name: str,
+    other_name: str, paired: bool = False,
 ) -> CopyFacts:  # fmt: skip
     """Samples of one split whose input occurs in the other too.
 
@@ -96,6 +106,7 @@ def copies_between(
         natural: whether equal inputs are to be expected.
         near: whether images are looked at for nearly equal ones.
         other_name: what the other split is.
+        paired: whether input and target together are a sample, as several captions of an image.
     """
     mine, other = ours.usable(), theirs.usable()
     place_of = {int(theirs.prints.content[at]): at for at in np.flatnonzero(other)[::-1].tolist()}
@@ -109,7 +120,7 @@ def copies_between(
     again: set[int] = set()
     if near and len(ours.prints.small) and len(theirs.prints.small):
         for first, second, alike in _near_between(ours, theirs, mine, other):
-            if first not in exact:
+            if first not in exact and ours.prints.beside[first] == theirs.prints.beside[second]:
                 again.add(first)
                 same = _same_target(ours, first, theirs, second)
                 pairs.append(_pair(ours, first, theirs, second, alike, same))

@@ -35,6 +35,7 @@ class ModelTrial:
         self.loaded = loaded
         self.refused: TargetFacts | None = None
         self.objective = Objective(loss)
+        self._loss = loss or ""
         self._takes: bool | None = None
         self._refusal = ""
         self._outputs: int | None = None
@@ -80,4 +81,5 @@ class ModelTrial:
             takes=self._takes,
             refusal=self._refusal,
             outputs=self._outputs,
+            loss=self._loss,
         )

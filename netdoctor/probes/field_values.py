@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ class FieldScan:
         self.layout: Layout = ""
         self.ids = False
         self.per_sample: list[NDArray[np.float32]] = []  # mean, std, min, max of each sample
+        self.within: list[NDArray[np.floating[Any]]] = []  # the largest deviation in a channel
         self.nan_at: list[str] = []
         self.inf_at: list[str] = []
         self.nan_samples = self.inf_samples = self.nan = self.inf = 0
@@ -76,9 +78,13 @@ class FieldScan:
         rows = numbers.reshape(len(numbers), -1)
         clean = self._set_aside(rows, names, first)
         self._notice(rows, clean)
-        self.per_sample.append(_of_samples(rows, clean))
+        stats = _of_samples(rows, clean)
+        self.per_sample.append(stats)
         self.places += [names(first + row) for row in range(len(rows))]
         by_channel = _by_channel(numbers, self.layout)
+        apart = bool(self.layout) and by_channel.shape[1] > 1 and clean
+        # Black is another value in each channel once it is normalised.
+        self.within.append(by_channel.std(2, False).amax(1).numpy() if apart else stats[:, 1])
         if self._channels is None:
             self._channels = _ChannelMoments(by_channel.shape[1])
         if self._channels.count != by_channel.shape[1]:
@@ -130,15 +136,19 @@ class FieldScan:
         if self.masks and clean and bool((finite != 0).any()):
             self.masks = False
 
-    def read(self) -> FieldFacts:
-        """What was seen so far."""
+    def read(self, lasting: Callable[[list[int], float], list[int]] | None = None) -> FieldFacts:
+        """What was seen so far.
+
+        Args:
+            lasting: which rows of those that are blank are so whenever they are read, given the
+                spread of all values too; None to count all of them.
+        """
         channels = self._channels.read() if self._channels else None
         kind = self._kind()
         stats = np.concatenate(self.per_sample) if self.per_sample else np.zeros((0, 4), np.float32)
-        size = self.values / max(self.samples, 1)
-        single = len(self.two) == 1 and size >= _ROOMY
-        long = kind == "image" or (kind == "dense" and (size >= _LONG or single))
-        constant = constant_samples(stats) if long else np.zeros(len(stats), bool)
+        blank = self._blank(kind, stats)
+        if blank and lasting is not None and channels is not None:
+            blank = lasting(blank, float(np.nanmax(channels.maximum) - np.nanmin(channels.minimum)))
         dead: tuple[int, ...] = ()
         if kind in ("image", "dense") and channels is not None:
             dead = _dead(channels, self.samples)
@@ -152,11 +162,21 @@ class FieldScan:
             inf_samples=self.inf_samples, nan_at=tuple(self.nan_at), inf_at=tuple(self.inf_at),
             mask=self.masks and self.inf > 0 and self.nan == 0,
             partial_nan=self.partial_nan and self.nan > 0,
-            constant=int(constant.sum()),
-            constant_at=tuple(self.places[row] for row in np.flatnonzero(constant)[:_NAMED]),
+            constant=len(blank), constant_at=tuple(self.places[row] for row in blank[:_NAMED]),
             dead_channels=dead, padding=filled[0], padded=filled[1], empty_rows=filled[2],
             correlated=channels is not None and len(channels.mean) == 3 and _same(channels),
         )  # fmt: skip
+
+    def _blank(self, kind: FieldKind, stats: NDArray[np.float32]) -> list[int]:
+        """Rows with one value only, or nearly, where that is odd."""
+        size = self.values / max(self.samples, 1)
+        single = len(self.two) == 1 and size >= _ROOMY
+        if kind == "image" or (kind == "dense" and (size >= _LONG or single)):
+            within = np.concatenate(self.within) if self.within else np.zeros(0)
+            # Where all are of one colour each, the colours are what there is to see.
+            spread = within if (within > 0).any() else stats[:, 1]
+            return [int(row) for row in np.flatnonzero(constant_samples(spread))]
+        return []
 
     def _kind(self) -> FieldKind:
         if not self.samples or not self.finite:
@@ -201,9 +221,8 @@ def _is_smooth(values: Tensor) -> bool:
     return True
 
 
-def constant_samples(stats: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(N,) which samples have one value only, or nearly."""
-    spread = stats[:, 1]
+def constant_samples(spread: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """(N,) which samples have one value only, or nearly, by the deviation of each."""
     typical = float(np.median(spread[spread > 0])) if (spread > 0).any() else 0.0
     found: NDArray[np.bool_] = spread <= _NEARLY * typical
     return found

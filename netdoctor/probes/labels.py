@@ -215,7 +215,7 @@ def _is_void(value: int, counts: dict[int, int], classes: int | None) -> bool:
 
 
 def _keys(values: Tensor) -> NDArray[np.uint64]:
-    rows = values.reshape(len(values), -1).contiguous()
+    rows = values.flatten(1).contiguous() if values.ndim > 1 else values[:, None]
     if rows.dtype is torch.bfloat16:
         rows = rows.float()
     return np.array([_key(row.tobytes()) for row in rows.numpy()], np.uint64)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,6 +31,7 @@ from netdoctor.probes.field_values import FieldScan, layout_of
 from netdoctor.probes.labels import LabelScan
 from netdoctor.probes.order import order_facts
 from netdoctor.probes.prints import SIDE, PrintScan
+from netdoctor.probes.rereading import Again, again, lasting, stays_blank
 from netdoctor.probes.sheet import SheetScan, picture_of
 
 Progress = Callable[[int, int], None]
@@ -69,7 +71,8 @@ def measure(
             f"{source.description} gives no sample: it is empty.",
             hint="Check its path or filter; drop_last leaves out a batch that is not full.",
         )
-    fields = tuple(each.read() for each in scan.fields.values())
+    reread = again(source, scan.indices)
+    fields = tuple(each.read(_lasting(each, scan, reread)) for each in scan.fields.values())
     model = trial.read() if trial else None
     known, said = classes, "--num-classes" if classes is not None else ""
     if known is None and model is not None and model.outputs is not None:
@@ -79,7 +82,7 @@ def measure(
     reading = _reading(fields, labels, scan)
     copies = _no_copies(fields, source, scan, reading)
     if copies is None:
-        copies = copies_within(printed, scan.picture(source, printed), **reading)
+        copies = copies_within(printed, scan.picture(source, printed), again=reread, **reading)
     overlap = None
     if against is not None and ragged is None:
         overlap = _overlap(scan, source, printed, against, reading)
@@ -109,7 +112,7 @@ class _Scan:
         self.sheet = SheetScan()
         self.sizes: list[int] = []
         self.indices: list[Hashable] | None = []
-        self.exhausted = False
+        self.exhausted = self.views = False
 
     @property
     def samples(self) -> int:
@@ -145,6 +148,7 @@ class _Scan:
             raise _no_tensors(fields)
         indices = batch.indices
         if indices is not None and len(indices) != fields.size:
+            self.views |= len(indices) < fields.size
             indices = None
         start = self.samples
         if self.indices is not None and indices is not None:
@@ -153,7 +157,9 @@ class _Scan:
             self.indices = None
 
         def name(row: int) -> str:
-            return str(start + row) if indices is None else source.name(indices[row])
+            # A detector's targets may have a row for each box, and name no sample.
+            known = indices is not None and row < len(indices)
+            return source.name(indices[row]) if indices and known else str(start + row)
 
         self.sizes.append(fields.size)
         if self.trial is not None and len(self.sizes) == 1:
@@ -186,11 +192,7 @@ class _Scan:
                 if field.values.ndim in (3, 4) and field.values.numel():
                     stats, label = scan.per_sample[-1], self._label_text(fields)
                     self.sheet.add(field.values, scan.layout, stats, name, label)
-        kept = [
-            rows
-            for each in fields.tensors
-            if each.role == "input" and (rows := _rows(each, fields.size)) is not None
-        ]
+        kept = _compared(fields, self.indices[-fields.size :] if self.indices is not None else ())
         first = kept[0] if kept else None
         layout: Layout = layout_of(first) if isinstance(first, Tensor) else ""
         large = isinstance(first, Tensor) and min(first.shape[-2:], default=0) >= SIDE
@@ -247,6 +249,16 @@ class _Scan:
         return shown
 
 
+def _lasting(
+    field: FieldScan, scan: _Scan, reread: Again | None
+) -> Callable[[list[int], float], list[int]] | None:
+    """Which blank samples of the first input are blank whenever they are read."""
+    first = next((each for each in scan.fields.values() if each.role == "input"), None)
+    if reread is None or field is not first or field.samples != scan.samples:
+        return None
+    return lambda blank, spread: lasting(blank, stays_blank(reread, spread))
+
+
 class _NoTensorsError(DataError):
     """A batch of objects that are no tensors, such as images that nobody converted."""
 
@@ -265,6 +277,36 @@ def _the_label(found: Sequence[Field]) -> Field | None:
     """Of a nested target the part that says the class."""
     named = [each for each in found if each.name.rpartition(".")[2] in ("labels", "label")]
     return next(iter(named or found), None)
+
+
+_MASKS = ("attention_mask", "token_type_ids", "padding_mask")
+_NUMBERS = ("idx", "index", "indices", "id", "ids", "image_id", "sample_id", "example_id")
+
+
+def _compared(fields: Fields, indices: Sequence[Hashable]) -> list[Tensor | list[Tensor]]:
+    """The inputs that make two samples the same: no numbers of the samples, no padding."""
+    inputs = [each for each in fields.tensors if each.role == "input"]
+    kept = []
+    for field in inputs:
+        rows, name = _rows(field, fields.size), field.name.rpartition(".")[2]
+        if rows is None or (len(inputs) > 1 and name in _MASKS):
+            continue
+        numbers = isinstance(rows, Tensor) and rows.ndim == 1 and rows.tolist() == list(indices)
+        if len(inputs) > 1 and (numbers or name in _NUMBERS):
+            continue
+        kept.append(_without_padding(rows) if isinstance(rows, Tensor) else rows)
+    return kept
+
+
+def _without_padding(rows: Tensor) -> Tensor | list[Tensor]:
+    """Token rows without what fills them up, which depends on the longest one in the batch."""
+    if rows.ndim != 2 or rows.is_floating_point() or rows.shape[1] < 2:
+        return rows
+    same = (rows == rows[:, -1:]).flip(1).long().cumprod(1).sum(1)
+    last = rows[:, -1]
+    padded = (same > 1) | (last == 0)
+    ends = rows.shape[1] - torch.where(padded, same, torch.zeros_like(same))
+    return [row[:end] for row, end in zip(rows, ends.tolist(), strict=True)]
 
 
 def _rows(field: Field, size: int) -> Tensor | list[Tensor] | None:
@@ -293,6 +335,7 @@ def _reading(
     return {
         "natural": all(_is_coarse(each) for each in inputs),
         "near": bool(inputs) and inputs[0].kind == "image",
+        "paired": labels is not None and labels.kind in ("sequence", "text"),
     }
 
 
@@ -315,6 +358,8 @@ def _no_copies(
     reason = ""
     if not any(each.role == "input" for each in fields):
         reason = "there is no input to compare"
+    elif scan.views:
+        reason = "batches hold several views of each sample, which are alike by nature"
     elif scan.indices is None and not scan.exhausted:
         reason = "samples may come again: neither their indices nor the end of a pass is known"
     elif len(scan.prints.read().content) != scan.samples:

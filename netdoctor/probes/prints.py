@@ -30,12 +30,14 @@ class Prints:
     Attributes:
         content: (N,) uint64 of all bytes of the inputs.
         blank: (N,) whether the sample has one value only, or NaN.
+        beside: (N,) uint64 of the inputs beside the first one.
         small: (N, SIDE²) float16 brightness at low resolution; empty where there are no images.
     """
 
     content: NDArray[np.uint64]
     blank: NDArray[np.bool_]
     small: NDArray[np.float16]
+    beside: NDArray[np.uint64]
 
 
 class PrintScan:
@@ -44,6 +46,7 @@ class PrintScan:
     def __init__(self, *, most_small: int = 200_000) -> None:
         self._content: list[NDArray[np.uint64]] = []
         self._blank: list[NDArray[np.bool_]] = []
+        self._beside: list[NDArray[np.uint64]] = []
         self._small: list[NDArray[np.float16]] | None = []
         self._left = most_small
 
@@ -55,9 +58,11 @@ class PrintScan:
                 `layout` says so.
             layout: of the first; empty for what is no image.
         """
-        content, blank = _contents(inputs)
+        content, blank = _contents(inputs, layout)
         self._content.append(content)
         self._blank.append(blank)
+        others = _contents(inputs[1:])[0] if len(inputs) > 1 else np.zeros(len(content), np.uint64)
+        self._beside.append(others)
         first = inputs[0]
         if self._small is None or not layout or not isinstance(first, Tensor) or self._left <= 0:
             self._small = None
@@ -72,32 +77,35 @@ class PrintScan:
             small = np.concatenate(self._small)
         content = np.concatenate(self._content) if self._content else np.zeros(0, np.uint64)
         blank = np.concatenate(self._blank) if self._blank else np.zeros(0, bool)
-        return Prints(content, blank, small)
+        beside = np.concatenate(self._beside) if self._beside else np.zeros(0, np.uint64)
+        return Prints(content, blank, small, beside)
 
 
 def _contents(
-    inputs: Sequence[Tensor | list[Tensor]],
+    inputs: Sequence[Tensor | list[Tensor]], layout: Layout = ""
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     count = len(inputs[0])
     hashes = [blake2b(digest_size=8) for _ in range(count)]
     blank = np.ones(count, bool)
-    for values in inputs:
+    for number, values in enumerate(inputs):
         for row, each in enumerate(_rows(values)):
             if each.size:
                 hashes[row].update(repr(each.shape).encode() if isinstance(values, list) else b"")
                 hashes[row].update(each.tobytes())
-                flat = each.reshape(-1)
-                blank[row] &= _is_blank(flat)
+                blank[row] &= _is_blank(each, "" if number else layout)
     found = [int.from_bytes(each.digest(), "little") for each in hashes]
     return np.array(found, np.uint64), blank
 
 
-def _is_blank(flat: NDArray[np.generic]) -> bool:
-    """Whether there is one value only, or NaN from the start: copies of that are no copies."""
-    first = flat[0]
-    if first != first:
+def _is_blank(values: NDArray[np.generic], layout: Layout) -> bool:
+    """Whether there is one colour only, or NaN from the start: copies of that are no copies."""
+    pixels = values.reshape(-1, values.shape[-1] if layout == "channels-last" else 1)
+    if layout == "channels-first":
+        pixels = values.reshape(len(values), -1).T
+    first = pixels[0]
+    if first[0] != first[0]:
         return True
-    return bool(first == flat[-1]) and bool((flat == first).all())
+    return bool((first == pixels[-1]).all()) and bool((pixels == first).all())
 
 
 def _rows(values: Tensor | list[Tensor]) -> list[NDArray[np.generic]]:

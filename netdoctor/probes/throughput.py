@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from netdoctor.facts.workers import ThroughputFacts
 from netdoctor.inputs.loaders import random_states_kept
-from netdoctor.inputs.user_code import describe
 from netdoctor.probes.draws import Initialised
+from netdoctor.probes.workers import last_line
 
 _LEAST_BATCHES = 3
+_PATIENCE = 20  # seconds for a batch, after which worker processes are taken to hang
 _TRANSFORMS = ("transform", "transforms", "target_transform")
 _NAN = float("nan")
 
@@ -41,7 +42,7 @@ def measure(
         with random_states_kept(source):
             return _measured(source, facts, step, budget, seed)
     except Exception as error:  # whatever a data set raises, here or in a worker
-        return dataclasses.replace(facts, reason=f"the loader failed: {describe(error)}")
+        return dataclasses.replace(facts, reason=f"the loader failed: {last_line(error)}")
 
 
 def _measured(
@@ -119,6 +120,7 @@ def _with_workers(source: DataLoader[Any], workers: int, seed: int) -> DataLoade
         options["batch_size"] = source.batch_size
     if workers:
         options["multiprocessing_context"] = source.multiprocessing_context
+        options["timeout"] = source.timeout or _PATIENCE
         options["prefetch_factor"] = source.prefetch_factor
         options["worker_init_fn"] = Initialised(source.dataset, source.worker_init_fn)
     with warnings.catch_warnings():

@@ -24,9 +24,10 @@ _EPOCHS = 2
 _MOST_WORKERS = 4
 _INDICES = 4  # samples that are drawn again and again
 _LEAST_ROUNDS = 3
+_LONG = 5  # times the budget, after which there are no more rounds however few there were
 _MOST_ROUNDS = 24
 _STREAMED = 16  # samples of an iterable data set that are compared
-_TIMEOUT = 60
+_TIMEOUT = 15
 _CHANCE = 1e-4  # below it, draws that agree do not agree by chance
 _HOLDERS = {
     np.random.Generator: "a NumPy Generator",
@@ -35,11 +36,16 @@ _HOLDERS = {
     torch.Generator: "a torch.Generator",
 }
 
+
+class _SlowError(Exception):
+    """Too few draws to compare."""
+
+
 Passes = list[dict[int, list[Draw]]]
 """By epoch and worker, the draws in order."""
 
 
-def measure(source: Any, *, seed: int = 0, budget: float = 4.0) -> WorkerFacts:
+def measure(source: Any, *, seed: int = 0, budget: float = 0.7) -> WorkerFacts:
     """What the worker processes of a loader draw when they are asked for the same samples.
 
     Args:
@@ -61,7 +67,7 @@ def measure(source: Any, *, seed: int = 0, budget: float = 4.0) -> WorkerFacts:
         return _not_compared(facts, "the data are no data set that workers could share")
     if facts.spawned and facts.unpicklable:
         return _not_compared(facts, "the data set cannot be given to a spawned process")
-    workers = min(max(2, loader.num_workers if loader else 2), _MOST_WORKERS)
+    workers = min(max(2, loader.num_workers if loader is not None else 2), _MOST_WORKERS)
     try:
         if facts.iterable:
             passes = _iterable_passes(dataset, loader, workers, seed)
@@ -72,8 +78,10 @@ def measure(source: Any, *, seed: int = 0, budget: float = 4.0) -> WorkerFacts:
             passes = _passes(dataset, loader, workers, budget, seed)
             persistent = loader is not None and loader.persistent_workers
             varied, repeated, unsure = _repeated(passes, dataset, persistent)
+    except _SlowError as error:
+        return _not_compared(facts, str(error))
     except Exception as error:  # whatever a data set raises, here or in a worker
-        return _not_compared(facts, f"a worker failed: {_last_line(error)}")
+        return _not_compared(facts, f"a worker failed: {last_line(error)}")
     draws = max((len(each) for one in passes for each in one.values()), default=0)
     return dataclasses.replace(
         facts, compared=workers, random=varied, draws=draws, repeated=repeated, unsure=unsure
@@ -88,7 +96,7 @@ def _not_compared(facts: WorkerFacts, reason: str) -> WorkerFacts:
     return dataclasses.replace(facts, reason=reason)
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
     """What happened in the worker: its traceback is the error's text."""
     lines = str(error).strip().splitlines()
     return lines[-1].strip() if lines and lines[0].startswith("Caught ") else describe(error)
@@ -104,7 +112,8 @@ def _requests(size: int, workers: int, budget: float) -> Iterator[tuple[int, boo
     """Requests, each once for every worker: the same few samples, as often as the time allows."""
     began = time.perf_counter()
     for number in range(_MOST_ROUNDS):
-        if number >= _LEAST_ROUNDS and time.perf_counter() - began > budget:
+        passed = time.perf_counter() - began
+        if passed > (budget if number >= _LEAST_ROUNDS else _LONG * budget):
             return
         for index in range(_INDICES):
             for fixed in (False, True):
@@ -121,6 +130,8 @@ def _passes(
     draws = Draws(dataset, collate)
     requests = _requests(_size(dataset), workers, budget)
     first = _epoch(draws, dataset, loader, workers, seed, requests)
+    if min(map(len, first.values())) < 2 * 2 * _INDICES:
+        raise _SlowError("its samples take too long to be drawn again and again")
     again = list(_requests(_size(dataset), workers, math.inf))[: sum(map(len, first.values()))]
     return [first, _epoch(draws, dataset, loader, workers, seed + 1, again)]
 
@@ -150,8 +161,8 @@ def _epoch(
             sampler=requests,
             num_workers=workers,
             collate_fn=as_it_is,
-            worker_init_fn=Initialised(dataset, loader.worker_init_fn if loader else None),
-            multiprocessing_context=loader.multiprocessing_context if loader else None,
+            worker_init_fn=Initialised(dataset, getattr(loader, "worker_init_fn", None)),
+            multiprocessing_context=getattr(loader, "multiprocessing_context", None),
             generator=torch.Generator().manual_seed(seed),
             timeout=_TIMEOUT,
         )

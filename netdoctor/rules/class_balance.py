@@ -25,7 +25,8 @@ def single_class(facts: LoaderFacts, *, threshold: int = 1, min_samples: int = 3
 
     Why: the network learns to answer without looking.
 
-    False alarm: a part of a data set that is sorted by class; it is not judged.
+    False alarm: a part of a data set that is sorted by class; it is not judged, nor are targets
+    that say how long the other fields are.
 
     Remedy: look at how labels are read: from which column or folder.
 
@@ -44,6 +45,9 @@ def single_class(facts: LoaderFacts, *, threshold: int = 1, min_samples: int = 3
     if len(labels.counts) > threshold:
         return
     (label, *_) = labels.counts
+    if len(facts.inputs) > 1 and any(label in each.shape for each in facts.inputs):
+        yield Skip(f"the target says how long the other fields are: {label}")
+        return
     yield Hit(
         labels.field,
         f"all of {facts.samples} samples have the label {label}",

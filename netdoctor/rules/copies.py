@@ -30,7 +30,9 @@ def duplicate_samples(
     learnt.
 
     False alarm: samples that an index names twice on purpose. A sample that a sampler draws twice
-    is not one; blank images, masks, short sequences and rows of few whole numbers are not judged.
+    is not one, nor what random augmentation made equal once; several captions or questions of one
+    image, several views in a batch, blank images, masks, short sequences and rows of few whole
+    numbers are not judged.
 
     Remedy: remove the copies before the data are split.
 

@@ -83,7 +83,8 @@ def constant_input(
     Why: a blank image teaches the network that its label has no reason; a channel without content
     is one that was lost on the way.
 
-    False alarm: images without an object, where blank ones are part of the data. Masks, one-hot
+    False alarm: images without an object, where blank ones are part of the data. What random
+    augmentation makes blank now and then is read again, and not counted. Masks, one-hot
     rows and columns of tables are not judged, nor is a fourth channel, which may be opacity.
 
     Remedy: look at the listed samples; leave them out or mend their files.

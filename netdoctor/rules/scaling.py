@@ -11,6 +11,8 @@ from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.scales import is_bytes, twice
 
+_SMALLEST_FLAT = 64  # pixels of an image that was made one row of numbers
+
 
 @rule("DAT003", "unnormalised-input", Severity.WARNING)
 def unnormalised_input(
@@ -55,10 +57,11 @@ def unnormalised_input(
 
 
 def _is_film(field: FieldFacts) -> bool:
-    """Whether grey images without a channel axis, films or volumes hold the values of bytes."""
+    """Whether grey or flattened images, films or volumes hold the values of bytes."""
     sides = [each or 0 for each in field.shape[-2:]]
     wide = len(field.shape) in (2, 4) and min(sides, default=0) >= 8
-    return wide and is_bytes(field) and field.maximum > 250 and field.mean > 10
+    flat = len(field.shape) == 1 and sides[0] >= _SMALLEST_FLAT
+    return (wide or flat) and is_bytes(field) and field.maximum > 250 and field.mean > 10
 
 
 def _image_scale(field: FieldFacts, threshold: float, min_samples: int) -> Iterator[Hit]:

@@ -187,7 +187,8 @@ def _of_types(facts: LoaderFacts, threshold: int) -> Iterator[Hit | Skip]:
         return
     if threshold >= 1:
         return
-    found = _wrong_type(labels)
+    loss = facts.model.loss if facts.model is not None else ""
+    found = _wrong_type(labels) or _wrong_for(loss, labels)
     if found is not None:
         message, remedy, certain = found
         yield Hit(
@@ -241,6 +242,18 @@ def _wrong_type(labels: LabelFacts) -> tuple[str, str, bool] | None:
             known,
         )
     return None
+
+
+def _wrong_for(loss: str, labels: LabelFacts) -> tuple[str, str, bool] | None:
+    """Whole numbers for a loss that takes floating-point ones, as PyTorch's own has it."""
+    if loss != "bce" or not labels.dtype.startswith(("int", "uint", "bool")):
+        return None
+    return (
+        f"the targets are {labels.dtype}, and binary cross-entropy takes floating-point ones of "
+        "the output's shape",
+        "Convert them where they are made: y.float(), with the output's shape.",
+        True,
+    )
 
 
 def _like_classes(labels: LabelFacts) -> bool:

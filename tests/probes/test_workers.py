@@ -30,13 +30,14 @@ def findings(source: Any) -> list[tuple[Severity, str]]:
         (data.HeldRare(), "a random.Random that the data set holds (dataset.dice)"),
         (data.HeldTorch(), "a torch.Generator that the data set holds (dataset.augment"),
         (data.Whole(), "gives each worker the whole"),
+        (DataLoader(data.Whole(), 4, num_workers=2), "gives each worker the whole"),
         (
             DataLoader(data.GlobalNumpy(), 4, num_workers=2, worker_init_fn=data.seed_constant),
             "NumPy's global generator",
         ),
         (DataLoader(data.Fifty(), 4, num_workers=2, collate_fn=data.NoisyCollate()), "generator"),
     ],
-    ids=["held", "beside-torch", "rare", "torch", "iterable", "constant-seed", "collate"],
+    ids=["held", "beside-torch", "rare", "torch", "iterable", "stream", "constant-seed", "collate"],
 )
 def test_workers_that_draw_the_same_are_an_error(source: Any, named: str) -> None:
     found = findings(source)
@@ -55,6 +56,7 @@ def test_workers_that_draw_the_same_are_an_error(source: Any, named: str) -> Non
         data.FromEntropy(),
         data.MadeInWorker(),
         data.Divided(),
+        DataLoader(data.Divided(), 4, num_workers=2),
         DataLoader(data.GlobalNumpy(), 4, num_workers=2, worker_init_fn=data.seed_from_torch),
         DataLoader(data.HeldGenerator(), 4, num_workers=2, worker_init_fn=data.give_generator),
         DataLoader(
@@ -125,6 +127,12 @@ def test_what_a_spawned_process_cannot_be_given_is_named(
     (finding,) = judge(facts, [catalogue()["DAT018"]]).findings
     assert finding.severity is Severity.INFO
     assert finding.subject == name
+
+
+def test_large_arrays_can_be_given() -> None:
+    source = data.Fifty()
+    vars(source)["images"] = [np.zeros((2, 300, 300)), torch.zeros(2, 300, 300)]
+    assert measure(source).unpicklable == ()
 
 
 @pytest.mark.slow
