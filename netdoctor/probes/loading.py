@@ -19,6 +19,7 @@ from netdoctor.observe.preserve import preserved
 from netdoctor.probes import throughput, workers
 
 _STEPS = 3
+_LONG = 0.5  # seconds of a step from which one is enough
 
 
 def draws_of(source: LoaderSource) -> WorkerFacts:
@@ -47,10 +48,11 @@ def _step(
     try:
         raw = next(iter(source.batches(1))).raw
         batch = as_batch(raw, loaded.module, images=images).to(loaded.device)
-        _seconds(loaded, objective, batch)  # the first one allocates and compiles
-    except (NetDoctorError, StopIteration):
+        first = _seconds(loaded, objective, batch)  # it also allocates and compiles
+    except (NetDoctorError, StopIteration, RuntimeError):
         return None
-    return lambda: sorted(_seconds(loaded, objective, batch) for _ in range(_STEPS))[_STEPS // 2]
+    steps = _STEPS if first < _LONG else 1
+    return lambda: sorted(_seconds(loaded, objective, batch) for _ in range(steps))[steps // 2]
 
 
 def _seconds(loaded: LoadedModel, objective: Objective, batch: Batch) -> float:

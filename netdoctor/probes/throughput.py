@@ -204,8 +204,6 @@ def _with_clock(dataset: Any) -> tuple[Any, list[float]]:
         outer.dataset = timed
         return outer, clock
     names = [name for name in _TRANSFORMS if callable(getattr(dataset, name, None))]
-    if "transforms" in names:  # torchvision's, which calls the other two
-        names = ["transforms"]
     if not names:
         return dataset, []
     timed = copy.copy(dataset)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, Subset
+from torchvision.datasets import FakeData
 
 from netdoctor.probes.throughput import measure
 from tests.probes import randomness as data
@@ -49,3 +52,12 @@ def test_the_loaders_generator_is_left_as_found() -> None:
 )
 def test_what_cannot_be_timed_says_why(source: object, reason: str) -> None:
     assert reason in measure(source, budget=0.05).reason
+
+
+def test_a_transform_of_torchvisions_data_sets_is_timed() -> None:
+    def slow(image: object) -> torch.Tensor:
+        time.sleep(0.004)
+        return torch.zeros(3)
+
+    source = FakeData(60, (3, 4, 4), transform=slow)
+    assert measure(DataLoader(source, 4), budget=0.1).transform == pytest.approx(4, abs=2)
