@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import import_module
+
 from netdoctor.rules.core import Rule, registered
 
 # What each command may raise: codes or families, as the contract lists them; a target that the
@@ -25,39 +28,37 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
 # fmt: on
 
 
+# Where the rules of a family are, or of a code; a command imports those of its own rules only.
+_MODULES: dict[str, tuple[str, ...]] = {
+    "ACT": ("activations", "wiring"),
+    "CAM": ("explain", "sanity"),
+    "CRV": ("curve_learning", "curve_stability", "curves"),
+    "DAT": ("class_balance", "copies", "data", "loading", "scaling", "targets"),
+    "DAT004": ("targets",),
+    "DAT010": ("targets",),
+    "GRD": ("gradient_states", "gradients"),
+    "LRF": ("learning_rate",),
+    "MOD": ("head", "learning", "wiring"),
+    "NUM": ("numerics", "signals"),
+    "WGT": ("filters", "state", "weight_changes", "weights"),
+}
+
+
 def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in order."""
-    from netdoctor.rules import (  # noqa: F401  registering is their effect
-        activations,
-        class_balance,
-        copies,
-        curve_learning,
-        curve_stability,
-        curves,
-        data,
-        explain,
-        filters,
-        gradient_states,
-        gradients,
-        head,
-        learning,
-        learning_rate,
-        loading,
-        numerics,
-        sanity,
-        scaling,
-        signals,
-        state,
-        targets,
-        weight_changes,
-        weights,
-        wiring,
-    )
-
-    return registered()
+    return _imported(_MODULES)
 
 
 def rules_of(command: str) -> list[Rule]:
     """The rules that a command may raise."""
     names = COMMAND_RULES[command]
-    return [each for each in catalogue().values() if any(each.answers_to(name) for name in names)]
+    places = [name if name in _MODULES else name.rstrip("0123456789") for name in names]
+    known = _imported(places).values()
+    return [each for each in known if any(each.answers_to(name) for name in names)]
+
+
+def _imported(places: Iterable[str]) -> dict[str, Rule]:
+    """The rules registered once the modules of these families and codes are imported."""
+    for module in {each for place in places for each in _MODULES[place]}:
+        import_module(f"netdoctor.rules.{module}")
+    return registered()

@@ -34,7 +34,8 @@ def check_names(names: Iterable[str]) -> None:
     Raises:
         UsageError: one of them names no rule.
     """
-    rules = catalogue().values()
+    names = list(names)
+    rules = catalogue().values() if names else ()
     for name in names:
         if not any(each.answers_to(name) for each in rules):
             known = {known for each in rules for known in (each.code, each.slug, each.family)}

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,7 +26,7 @@ PARTS = (
 
 
 def main(parts: Sequence[str]) -> int:
-    """Measures the parts, all by default, which also writes bench.json."""
+    """Measures the parts, all by default; in bench.json their rows take the place of older ones."""
     unknown = sorted(set(parts) - set(PARTS))
     if unknown:
         print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
@@ -37,10 +38,17 @@ def main(parts: Sequence[str]) -> int:
             console.print(f"{row.work}: {row.ratio:.2f}", style="dim", highlight=False)
             rows.append(row)
     Console(width=None if sys.stdout.isatty() else 120).print(table(rows))
-    if not parts:
-        text = json.dumps([row.document() for row in rows], indent=2)
-        (ROOT / "bench.json").write_text(f"{text}\n")
+    kept = _older() if parts else {}
+    kept |= {row.work: row.document() for row in rows}
+    (ROOT / "bench.json").write_text(f"{json.dumps(list(kept.values()), indent=2)}\n")
     return 0
+
+
+def _older() -> dict[str, dict[str, Any]]:
+    """The rows of bench.json by what they measured."""
+    path = ROOT / "bench.json"
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return {row["work"]: row for row in rows}
 
 
 def table(rows: Sequence[Row]) -> Table:

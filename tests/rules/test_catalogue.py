@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from math import inf, nextafter
+from pathlib import Path
 
 import pytest
 
@@ -133,3 +136,22 @@ def test_thresholds_are_by_code_and_of_the_defaults_type() -> None:
 
 def test_severities_are_ordered() -> None:
     assert [each.rank for each in (Severity.INFO, Severity.WARNING, Severity.ERROR)] == [0, 1, 2]
+
+
+def test_each_module_with_rules_is_in_the_catalogue() -> None:
+    folder = Path(find_rule.__code__.co_filename).parent
+    written = {each.stem for each in folder.glob("*.py") if "\n@rule(" in each.read_text("utf-8")}
+    assert {each.check.__module__.rpartition(".")[2] for each in catalogue().values()} == written
+
+
+@pytest.mark.parametrize("command", COMMAND_RULES)
+def test_a_command_has_its_rules_without_those_of_others(command: str) -> None:
+    names = COMMAND_RULES[command]
+    expected = [each.code for each in catalogue().values() if any(map(each.answers_to, names))]
+    program = (
+        f"from netdoctor.rules import rules_of; print(*[r.code for r in rules_of({command!r})])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == expected
