@@ -105,7 +105,8 @@ def _runaway(facts: CurveFacts, main: Track) -> float:
         last = each.y[-_CLIMBING:]
         rise = float(last[-1]) - each.best
         climbing = bool(np.all(np.diff(last) > 0)) and rise > 2 * _SIGMAS * _calm(each)
-        shares.append(rise / _fall(each) if climbing and _fall(each) > 0 else 0.0)
+        fall = each.drop if each.drop > 0.2 * abs(each.start) else _fall(each)
+        shares.append(rise / fall if climbing and fall > 0 else 0.0)
     return min(shares)
 
 
