@@ -11,12 +11,13 @@ from netdoctor.facts.curve_facts import CurveFacts, Track
 DIVERGED = 0.5
 _OVERFITTING_TOO = 4.0  # times as much of a validation loss alone
 _RUNAWAY = 0.3  # of the fall, where training and validation climb to the last point
-_UPHILL = 0.05  # of its start, for a training loss that rises from there on
+_UPHILL = 0.005  # of its start, for a training loss that rises from there on
 _ALL_ALONG = -3.0  # steadiness of what gets worse all along
 _SIGMAS = 6.0
 _LOST = 0.75  # of what an accuracy had over guessing
 _HALVED = 0.5  # of an accuracy, where nobody knows what guessing gives
 _CLIMBING = 3  # last points
+_FAR = 3.0  # times its start, where validation alone ends
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,9 +52,11 @@ def found_divergence(facts: CurveFacts, threshold: float) -> Divergence | None:
     """The first sign of divergence; None where there is none."""
     main = facts.main
     if main is not None and len(main.y) >= 4:
-        limit = threshold if main.role == "train loss" else _OVERFITTING_TOO * threshold
+        alone = main.role != "train loss"
+        limit = _OVERFITTING_TOO * threshold if alone else threshold
+        gentle = alone and not (_sudden(main) or main.end > _FAR * abs(main.start))
         for story, share, least in (
-            ("rises", divergence(main), limit),
+            ("rises", 0.0 if gentle or _coming_back(main) else divergence(main), limit),
             ("climbs", _runaway(facts, main), min(_RUNAWAY, threshold)),
             ("climbs from the start,", _uphill(facts, main), _UPHILL),
         ):
@@ -79,6 +82,21 @@ def divergence(track: Track) -> float:
     steady = float(np.median(tail)) - base > 0.6 * up and float(tail.min()) - base > 0.3 * up
     sure = rise > _SIGMAS * _calm(track)
     return rise / least if sure and steady else 0.0
+
+
+def _sudden(track: Track) -> bool:
+    """Whether half of its rise is made within a tenth of the points: overfitting takes longer."""
+    wide = max(2, round(0.1 * len(track.y)))
+    steps = track.y[wide:] - track.y[:-wide]
+    return bool(len(steps)) and float(steps.max()) > 0.5 * track.rise
+
+
+def _coming_back(track: Track) -> bool:
+    """Whether it is below its start and still comes down from its peak, as after a harder task."""
+    if track.end >= track.start or len(track.y) < 10:
+        return False
+    returned = track.peak - track.end > 0.25 * (track.peak - track.best)
+    return returned and -track.late_change > max(3 * track.late_error, 0.02 * track.drop)
 
 
 def _fall(track: Track) -> float:
