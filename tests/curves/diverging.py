@@ -41,7 +41,8 @@ def _too_high() -> list[Study]:
     high = partial(_late, cause="a rate far too high from the start")
     return [
         high("high_blobs_sgd", layout="csv", epochs=15, optimiser="sgd", rate=30.0, clip=1.0,
-             task=partial(tasks.sheet, "blobs"), columns=ACC, expected=("CRV006", "CRV003", "CRV010")),
+             task=partial(tasks.sheet, "blobs"), columns=ACC,
+             expected=("CRV006", "CRV003", "CRV010")),
         high("high_housing_clipped", layout="printed", epochs=20, optimiser="sgd", rate=3.0,
              clip=1.0, task=partial(tasks.sheet, "housing"),
              expected=("CRV006", "CRV003", "CRV008", "CRV010")),

@@ -106,9 +106,7 @@ def _validate(task: Task, study: Study) -> Row:
         x, y = x[rows], y[rows]
     output = task.network(x)
     loss = float(task.loss(output, y))
-    return {"val_loss": loss} | {
-        f"val_{k}": v for k, v in _measured(task, output, y, loss).items()
-    }
+    return {"val_loss": loss} | {f"val_{k}": v for k, v in _measured(task, output, y, loss).items()}
 
 
 def _batches(task: Task, study: Study) -> Iterator[tuple[Tensor, Tensor]]:
