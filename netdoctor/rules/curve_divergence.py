@@ -16,6 +16,7 @@ _ALL_ALONG = -3.0  # steadiness of what gets worse all along
 _SIGMAS = 6.0
 _LOST = 0.75  # of what an accuracy had over guessing
 _HALVED = 0.5  # of an accuracy, where nobody knows what guessing gives
+_AT_A_STROKE = 0.3  # of an accuracy: guessing the most frequent class may be right so often
 _CLIMBING = 3  # last points
 _FAR = 3.0  # times its start, where validation alone ends
 
@@ -85,9 +86,9 @@ def divergence(track: Track) -> float:
 
 
 def _sudden(track: Track) -> bool:
-    """Whether half of its rise is made within a tenth of the points: overfitting takes longer."""
+    """Whether it gets half as bad within a tenth of the points: overfitting takes longer."""
     wide = max(2, round(0.1 * len(track.y)))
-    steps = track.y[wide:] - track.y[:-wide]
+    steps = -track.better * (track.y[wide:] - track.y[:-wide])
     return bool(len(steps)) and float(steps.max()) > 0.5 * track.rise
 
 
@@ -159,9 +160,10 @@ def _collapse(facts: CurveFacts) -> Divergence | None:
         return None
     if main is not None and main.rise < 0.05 * _fall(main):
         return None
-    chance = facts.chance.accuracy if facts.chance is not None else None
-    gained = track.best - (chance or 0.0)
-    least = _LOST if chance is not None else _HALVED
+    chance, least = 0.0, _AT_A_STROKE if _sudden(track) else _HALVED
+    if facts.chance is not None and (track.best - track.end) / max(track.best, 0.1) < least:
+        chance, least = facts.chance.accuracy, _LOST
+    gained = track.best - chance
     lost = (track.best - track.end) / gained if gained >= 0.1 else 0.0
     tail = track.y[-max(3, round(0.1 * len(track.y))) :]
     stays = float(tail.max()) < track.best - 0.5 * least * gained

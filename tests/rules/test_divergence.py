@@ -70,6 +70,7 @@ def test_an_accuracy_that_falls_back_to_guessing_is_divergence(split: str) -> No
     skill = 0.1 + 0.85 * (1 - np.exp(-(AT + 0.05) / 0.1))
     back = np.where((AT > 0.6) & (AT < 0.7), 0.1, skill)
     assert "CRV006" in loud(only(split, after(0.6, skill, 0.1)))
+    assert "CRV006" in loud(only(split, after(0.6, 0.4 + skill / 2 + AT / 5, 0.62) - AT / 50))
     assert "CRV006" not in loud(only(split, after(0.6, skill, 0.8)))
     assert "CRV006" not in loud(only(split, back))
 
