@@ -18,6 +18,7 @@ _LOST = 0.75  # of what an accuracy had over guessing
 _HALVED = 0.5  # of an accuracy, where nobody knows what guessing gives
 _AT_A_STROKE = 0.3  # of an accuracy: guessing the most frequent class may be right so often
 _CLIMBING = 3  # last points
+_BOTH = 0.5  # of the threshold, where validation has diverged as well
 _FAR = 3.0  # times its start, where validation alone ends
 
 
@@ -55,6 +56,9 @@ def found_divergence(facts: CurveFacts, threshold: float) -> Divergence | None:
     if main is not None and len(main.y) >= 4:
         alone = main.role != "train loss"
         limit = _OVERFITTING_TOO * threshold if alone else threshold
+        other = facts.loss.validation
+        if not alone and other is not None and divergence(other) >= threshold:
+            limit = threshold * _BOTH
         gentle = alone and not (_sudden(main) or main.end > _FAR * abs(main.start))
         for story, share, least in (
             ("rises", 0.0 if gentle or _coming_back(main) else divergence(main), limit),
@@ -167,8 +171,9 @@ def _collapse(facts: CurveFacts) -> Divergence | None:
     lost = (track.best - track.end) / gained if gained >= 0.1 else 0.0
     tail = track.y[-max(3, round(0.1 * len(track.y))) :]
     stays = float(tail.max()) < track.best - 0.5 * least * gained
-    sure = track.best - track.end > 2 * _SIGMAS * track.noise and track.end < track.start
-    if lost < least or not stays or not sure:
+    sure = track.best - track.end > 2 * _SIGMAS * track.noise
+    below = track.end < track.start or bool(chance)
+    if lost < least or not (stays and sure and below):
         return None
     onset = float(track.x[int(track.trend.argmax())])
     return Divergence(track, "falls", lost, least, track.best, track.end, onset)

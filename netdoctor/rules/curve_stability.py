@@ -148,9 +148,9 @@ def divergence_of_loss(
     positive loss at least half of where it started is taken for the fall. A finding from
     `threshold` on, if the last tenth of the points all stay up and the rise is beyond the noise.
     Where only a validation loss is logged, four times as much is asked: overfitting raises it too.
-    Three tenths are enough where the training and the validation loss both climb to the last
-    point; a twentieth where the training loss climbs from its first point on; and so is an
-    accuracy that falls back to guessing.
+    Half as much is enough where the validation loss has diverged as well, three tenths where both
+    climb to the last point. A training loss that climbs from its first point on, and an accuracy
+    that falls back to guessing, are findings too.
 
     Why: the weights are past saving; training longer makes nothing better.
 

@@ -52,6 +52,12 @@ def test_both_losses_that_climb_to_the_last_point_are_divergence() -> None:
     assert "CRV006" in loud(run(loss=noisy(FALL + climb), val_loss=noisy(FALL + 0.1 + climb, 1)))
 
 
+def test_half_the_rise_is_enough_where_validation_diverges_as_well() -> None:
+    train, validation = after(0.6, FALL, 0.9), after(0.6, np.minimum(FALL, 0.7), 0.8)
+    assert "CRV006" in loud(run(loss=noisy(train), val_loss=noisy(validation, 1)))
+    assert "CRV006" not in loud(run(loss=noisy(train), val_loss=noisy(FALL, 1)))
+
+
 def test_a_validation_loss_that_climbs_while_training_falls_is_overfitting() -> None:
     climb = 4 * np.maximum(0, AT - 0.4)
     said = loud(run(loss=noisy(FALL), val_loss=noisy(FALL + 0.1 + climb, 1)))
