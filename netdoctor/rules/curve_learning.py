@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from netdoctor.facts.curve_facts import CurveFacts, Track
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
+from netdoctor.rules.curve_divergence import diverged
 from netdoctor.rules.curve_states import (
     LEAST_POINTS,
     NOT_LEARNT,
     Level,
     blocked,
     constant,
-    diverged,
     fallen,
     improving,
     judged,

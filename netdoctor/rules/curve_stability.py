@@ -7,14 +7,8 @@ from collections.abc import Iterator
 from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
-from netdoctor.rules.curve_states import (
-    DIVERGED,
-    diverged,
-    divergence,
-    lost,
-    not_learning,
-    too_few,
-)
+from netdoctor.rules.curve_divergence import DIVERGED, diverged, found_divergence
+from netdoctor.rules.curve_states import judged, lost, not_learning, too_few
 
 _BEYOND_CHANCE = 4.0
 
@@ -154,11 +148,15 @@ def divergence_of_loss(
     positive loss at least half of where it started is taken for the fall. A finding from
     `threshold` on, if the last tenth of the points all stay up and the rise is beyond the noise.
     Where only a validation loss is logged, four times as much is asked: overfitting raises it too.
+    Half as much is enough where the validation loss has diverged as well, three tenths where both
+    climb to the last point. A training loss that climbs from its first point on, and an accuracy
+    that falls back to guessing, are findings too.
 
     Why: the weights are past saving; training longer makes nothing better.
 
-    False alarm: a loss that rises during warm-up comes down again, and so does a spike. Losses of
-    two players (GAN) and rewards are not judged, and fewer than `min_points` points prove nothing.
+    False alarm: a loss that rises during warm-up comes down again, and so do a spike, a restart of
+    the learning rate and a harder task. Losses of two players (GAN) and rewards are not judged,
+    and fewer than `min_points` points prove nothing.
 
     Remedy: go back to a checkpoint before the rise; lower the learning rate, warm it up, clip
     gradients. `netdoctor lrfind` shows the rate at which the loss blows up.
@@ -166,23 +164,23 @@ def divergence_of_loss(
     Source: Zhang et al. 2021 (AutoTrainer); Schoop et al. 2021 (UMLAUT); thresholds: house
     heuristic.
     """
-    main = facts.main
+    main = judged(facts)
     if reason := too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
-    assert main is not None
-    value = divergence(main)
-    if value < (threshold if main.role == "train loss" else 4 * threshold):
+    found = found_divergence(facts, threshold)
+    if found is None:
         return
-    onset = float(main.x[int(main.trend.argmin())])
+    track = found.track
     yield Hit(
         facts.subject,
-        f"{main.name} rises from {main.best:.4g} at {facts.where(onset)} to {main.end:.4g}, "
-        f"and stays there",
-        {"rise_share": value, "threshold": threshold, "start": main.start, "best": main.best,
-         "end": main.end, "onset": onset, "noise": main.noise},
-        "Go back to a checkpoint from before the rise; lower the learning rate (`netdoctor "
-        "lrfind` shows where the loss blows up), warm it up, or clip gradients.",
+        f"{track.name} {found.story} from {found.before:.4g} at {facts.where(found.onset)} to "
+        f"{found.after:.4g}, and stays there",
+        {"rise_share": found.share, "threshold": found.threshold, "start": track.start,
+         "best": found.before, "end": found.after, "onset": found.onset, "noise": track.noise},
+        "Go back to a checkpoint from before; lower the learning rate (`netdoctor lrfind` shows "
+        "where the loss blows up), warm it up, clip gradients; of a loss that rises from the "
+        "start, check its sign.",
     )  # fmt: skip
 
 

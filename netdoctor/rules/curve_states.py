@@ -8,9 +8,9 @@ import math
 import numpy as np
 
 from netdoctor.facts.curve_facts import Chance, CurveFacts, Pair, Track
+from netdoctor.rules.curve_divergence import diverged
 
 LEAST_POINTS = 6
-DIVERGED = 0.5
 NOT_LEARNT = 0.02
 SURE = 3.0  # standard errors
 _HARDLY = 0.75  # of chance: a loss that has hardly come down
@@ -36,42 +36,6 @@ def lost(facts: CurveFacts) -> str | None:
         if each.lasting and main is not None and each.name == main.name:
             return f"{each.name} is {each.kind} from {facts.where(each.first)} on"
     return None
-
-
-def divergence(track: Track) -> float:
-    """The rise from its best to its end, over its fall from start to best.
-
-    Of a positive loss that hardly fell, half of where it started counts as its fall. 0 where the
-    rise is within the noise, or where it came down again.
-    """
-    least = track.drop if track.y.min() < 0 else max(track.drop, abs(track.start) / 2)
-    tail = track.y[-max(2, round(0.15 * len(track.y))) :]
-    base = min(track.best, track.start)
-    rise = track.end - base
-    if rise <= 0 or least <= 0:
-        return 0.0
-    up = min(rise, least)
-    steady = float(np.median(tail)) - base > 0.6 * up and float(tail.min()) - base > 0.3 * up
-    sure = rise > 6 * _calm(track)
-    return rise / least if sure and steady else 0.0
-
-
-def _calm(track: Track) -> float:
-    """Noise of a point up to the best one: where it blows up the noise does as well."""
-    until = track.y[: max(track.best_index + 1, 4)]
-    if len(until) < 6:
-        return 0.0
-    off = np.abs(until[1:-1] - (until[:-2] + until[2:]) / 2)
-    return min(float(np.median(off)) / 0.826, track.noise)
-
-
-def diverged(facts: CurveFacts) -> Track | None:
-    """The loss that has diverged; of validation only where no training loss is logged."""
-    main = facts.main
-    if main is None or len(main.y) < 4:
-        return None
-    limit = DIVERGED if main.role == "train loss" else 4 * DIVERGED
-    return main if divergence(main) >= limit else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from tests.curves import fresh, healthy, sick, unsteady, wider, wider_sick
+from tests.curves import diverging, fresh, healthy, sick, unsteady, wider, wider_sick
 from tests.curves import studies as study_loop
 from tests.curves.fresh_layouts import FRESH
 from tests.curves.layouts import LAYOUTS
@@ -38,7 +38,7 @@ def recipes() -> list[Recipe]:
 
 def studies() -> list[Study]:
     """The runs made for one half."""
-    return [*wider.runs(), *wider_sick.runs(), *fresh.runs()]
+    return [*wider.runs(), *wider_sick.runs(), *diverging.runs(), *fresh.runs()]
 
 
 def halves(runs: Sequence[Recipe]) -> dict[str, str]:

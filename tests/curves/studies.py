@@ -98,13 +98,15 @@ def _measured(task: Task, output: Tensor, y: Tensor, loss: float) -> Row:
 
 
 @torch.no_grad()
-def _validate(task: Task, in_training_mode: bool) -> Row:
-    task.network.train(in_training_mode)
-    output = task.network(task.test_x)
-    loss = float(task.loss(output, task.test_y))
-    return {"val_loss": loss} | {
-        f"val_{k}": v for k, v in _measured(task, output, task.test_y, loss).items()
-    }
+def _validate(task: Task, study: Study) -> Row:
+    task.network.train(study.trouble == "validated in training mode")
+    x, y = task.test_x, task.test_y
+    if study.trouble == "validated on a few rows":
+        rows = torch.randperm(len(x))[: int(study.strength)]
+        x, y = x[rows], y[rows]
+    output = task.network(x)
+    loss = float(task.loss(output, y))
+    return {"val_loss": loss} | {f"val_{k}": v for k, v in _measured(task, output, y, loss).items()}
 
 
 def _batches(task: Task, study: Study) -> Iterator[tuple[Tensor, Tensor]]:
@@ -128,7 +130,12 @@ def _struck(x: Tensor, y: Tensor, study: Study) -> tuple[Tensor, Tensor]:
 
 
 def _step(
-    task: Task, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, study: Study
+    task: Task,
+    optimiser: torch.optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    study: Study,
+    share: float,
 ) -> tuple[float, Tensor, float]:
     """One step; returns the loss, the output and the gradient's norm before clipping."""
     if study.trouble == "unmatched labels":
@@ -141,7 +148,7 @@ def _step(
         optimiser.zero_grad()
     loss.backward()
     norm = float(nn.utils.clip_grad_norm_(task.network.parameters(), study.clip))
-    if study.trouble == "ascent":
+    if study.trouble == "ascent" and share >= min(study.when, default=0.0):
         for parameter in task.network.parameters():
             if parameter.grad is not None:
                 parameter.grad.neg_()
@@ -173,9 +180,11 @@ def run(study: Study) -> tuple[list[Row], list[Row]]:
                 rate *= study.strength if study.trouble == "rate spike" else 1
             if study.trouble == "rate grows" and at >= study.when[0] * total:
                 rate *= study.strength ** ((at / total - study.when[0]) / (1 - study.when[0]))
+            if study.trouble == "rate jumps" and at >= study.when[0] * total:
+                rate *= study.strength
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            loss, output, norm = _step(task, optimiser, x, y, study)
+            loss, output, norm = _step(task, optimiser, x, y, study, at / total)
             row = {"loss": loss} | _measured(task, output, y, loss)
             for key, value in row.items():
                 sums[key] = sums.get(key, 0.0) + value * len(x)
@@ -186,7 +195,7 @@ def run(study: Study) -> tuple[list[Row], list[Row]]:
         row = {f"train_{key}": value / seen for key, value in sums.items()}
         if "train_perplexity" in row:
             row["train_perplexity"] = math.exp(min(row["train_loss"], 50.0))
-        row |= _validate(task, study.trouble == "validated in training mode")
+        row |= _validate(task, study)
         epochs.append({"epoch": epoch, "step": at} | row | {"lr": rate})
     first = study.warm * (total // (study.epochs + study.warm))
     return _after(steps, first), _after(epochs, first)
