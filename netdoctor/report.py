@@ -23,7 +23,10 @@ class Severity(str, Enum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
-    """One defect: the rule that saw it, where, the value beside its threshold, the cure."""
+    """One defect: the rule that saw it, where, the value beside its threshold, the cure.
+
+    `consequences` are findings that it explains: they count with it, not beside it.
+    """
 
     code: str
     rule: str
@@ -32,6 +35,7 @@ class Finding:
     message: str
     evidence: Mapping[str, Any]
     remedy: str
+    consequences: Sequence[Finding] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from netdoctor.errors import NetDoctorError
 from netdoctor.render.values import plain_scalar
-from netdoctor.report import Report, Severity
+from netdoctor.report import Finding, Report, Severity
 from netdoctor.version import __version__
 
 SCHEMA = 1
@@ -26,7 +26,7 @@ def render(report: Report) -> str:
         "command": report.command,
         "model": report.subject or None,
         "device": report.device or None,
-        "findings": report.findings,
+        "findings": [_finding(each) for each in report.findings],
         "skipped": [_without_none(each) for each in report.skipped],
         "not_examined": report.not_examined,
         "tables": {table.name: table.rows for table in report.tables},
@@ -69,6 +69,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [plain(each) for each in value]
     return str(value)
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """The finding; what follows from it only where something does."""
+    document: dict[str, Any] = plain(dataclasses.replace(finding, consequences=()))
+    del document["consequences"]
+    if finding.consequences:
+        document["consequences"] = [_finding(each) for each in finding.consequences]
+    return document
 
 
 def _without_none(value: Any) -> dict[str, Any]:
