@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 
 from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.finish import show
@@ -32,6 +31,8 @@ def env(request: Request) -> int:
 
 
 def _version(package: str) -> str:
+    from importlib import metadata  # ten milliseconds of every command's start
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -14,6 +14,7 @@ import msgspec
 
 from netdoctor.cli.command import Request
 from netdoctor.cli.finish import check_out, known_findings
+from netdoctor.cli.importing import uncollected
 from netdoctor.cli.progress import Bar, progress_bar
 from netdoctor.cli.streams import stdout_to_stderr
 from netdoctor.config import Config, Settings
@@ -64,8 +65,9 @@ def examine(
     with surroundings(request, first) as progress:
         import netdoctor
 
+        with uncollected():
+            function: Callable[..., Report] = getattr(netdoctor, examination)  # imports torch
         loaded, data = (opened or open_inputs)(request.model, config)
-        function: Callable[..., Report] = getattr(netdoctor, examination)
         rules = rule_options(config) if request.command in COMMAND_RULES else {}
         settings = {
             "batches": config.batches,
@@ -157,8 +159,14 @@ def open_model(model: str, config: Config) -> LoadedModel:
 
     A factory's random weights depend on the seed alone.
     """
-    from netdoctor.inputs.loaders import seed_everything
-    from netdoctor.inputs.model import load_model
+    from netdoctor.inputs.spec import is_torchvision
+
+    with uncollected():
+        from netdoctor.inputs.loaders import seed_everything
+        from netdoctor.inputs.model import load_model
+
+        if is_torchvision(model):
+            import torchvision.models  # noqa: F401  seconds, as torch
 
     seed_everything(config.seed)
     return load_model(
