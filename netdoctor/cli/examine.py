@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from netdoctor.cli import layer_cache
 from netdoctor.cli.command import Request
 from netdoctor.cli.finish import check_out, known_findings
 from netdoctor.cli.importing import uncollected
@@ -79,6 +80,8 @@ def examine(
         }
         taken = _taken(function, settings)
         report = function(loaded, data, **{**taken, **rules, **options})
+    if not config.layers:
+        layer_cache.remember(request.model, report)
     return report.replace(settings={**report.settings, **to_repeat(request.settings), **options})
 
 
