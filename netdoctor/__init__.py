@@ -18,6 +18,7 @@ from netdoctor.version import __version__
 
 if TYPE_CHECKING:
     from netdoctor.api.activations import activations, deadneurons, layers
+    from netdoctor.api.assert_healthy import assert_healthy
     from netdoctor.api.check_forward import check_forward
     from netdoctor.api.check_loader import check_loader
     from netdoctor.api.check_weights import check_weights
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 # By function the module that holds it: each command imports no more than its own probe.
 _API = {
     "activations": "activations",
+    "assert_healthy": "assert_healthy",
     "check_forward": "check_forward",
     "check_loader": "check_loader",
     "check_weights": "check_weights",
@@ -54,6 +56,7 @@ __all__ = [
     "Severity",
     "__version__",
     "activations",
+    "assert_healthy",
     "check_forward",
     "check_loader",
     "check_weights",
