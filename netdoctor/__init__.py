@@ -18,7 +18,6 @@ from netdoctor.version import __version__
 
 if TYPE_CHECKING:
     from netdoctor.api.activations import activations, deadneurons, layers
-    from netdoctor.api.assert_healthy import assert_healthy
     from netdoctor.api.check_forward import check_forward
     from netdoctor.api.check_loader import check_loader
     from netdoctor.api.check_weights import check_weights
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
     from netdoctor.api.lrfind import lrfind
     from netdoctor.api.overfit import overfit
     from netdoctor.report import Finding, Report, Severity
+    from netdoctor.testing import assert_healthy
 
 # By function the module that holds it: each command imports no more than its own probe.
 _API = {
     "activations": "activations",
-    "assert_healthy": "assert_healthy",
     "check_forward": "check_forward",
     "check_loader": "check_loader",
     "check_weights": "check_weights",
@@ -75,6 +74,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _API:
         return getattr(import_module(f"netdoctor.api.{_API[name]}"), name)
+    if name == "assert_healthy":
+        from netdoctor import testing
+
+        return testing.assert_healthy
     if name in _REPORT:
         from netdoctor import report
 

@@ -59,7 +59,7 @@ def test_sick_healthy_and_expected_to_fail(pytester: pytest.Pytester) -> None:
             "E*what to do: *",
         ]
     )
-    result.stdout.no_fnmatch_line("*netdoctor/api/assert_healthy.py*")
+    result.stdout.no_fnmatch_line("*netdoctor/testing.py*")
 
 
 def test_nothing_heavy_is_imported_before_a_test_asks(pytester: pytest.Pytester) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 import netdoctor
 from netdoctor.errors import UsageError
-from netdoctor.inputs.model import LoadedModel
 from netdoctor.report import Finding, Report, Severity
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from netdoctor.inputs.model import LoadedModel
 
 
 def assert_healthy(
