@@ -11,7 +11,10 @@ from netdoctor.cli.streams import stdout_to_stderr
 from netdoctor.report import Column, Report, Table
 from netdoctor.version import __version__
 
-_NEEDED = ("torch", "torchvision", "numpy", "matplotlib", "typer", "rich", "safetensors")
+_NEEDED = (
+    "torch", "torchvision", "numpy", "matplotlib", "pillow", "safetensors", "typer", "rich",
+    "pyyaml", "msgspec",
+)  # fmt: skip
 _EXTRAS = ("tensorboard", "timm", "transformers")
 
 
@@ -24,9 +27,9 @@ def env(request: Request) -> int:
         {"what": "python", "value": platform.python_version()},
         {"what": "platform", "value": platform.platform()},
         *({"what": name, "value": _version(name)} for name in (*_NEEDED, *_EXTRAS)),
-        {"what": "devices", "value": ", ".join(devices)},
+        {"what": "devices", "value": devices},
     ]
-    columns = [Column("what", "what", "name"), Column("value", "version")]
+    columns = [Column("what", "what", "name"), Column("value", "value")]
     return show(Report("env", "", tables=[Table("env", "", columns, rows)]), request.config)
 
 
@@ -39,12 +42,16 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _devices() -> list[str]:
-    import torch
-
+def _devices() -> str:
+    """What torch sees, with the CUDA it is built for and its threads; or why it does not import."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return f"torch cannot be imported: {error}"
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    cuda = [f"cuda:{index} ({name})" for index, name in enumerate(names)]
-    return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+    cuda = [f"cuda:{index} ({name}, CUDA {torch.version.cuda})" for index, name in enumerate(names)]
+    cpu = f"cpu ({torch.get_num_threads()} threads)"
+    return ", ".join([cpu, *cuda, *(["mps"] if torch.backends.mps.is_available() else [])])
 
 
 def register(app: App) -> None:
