@@ -129,11 +129,11 @@ def check(request: Request, checked: Callable[[str], None] | None = None) -> Non
     from netdoctor.inputs.spec import check_spec
 
     config = request.config
+    (checked or check_spec)(request.model)  # first: a misspelt name need not wait for the rules
     if request.command in COMMAND_RULES:
         select_rules(request.command, config.select, config.ignore)
     check_out(config)
     known_findings(config, request.command)
-    (checked or check_spec)(request.model)
 
 
 def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:

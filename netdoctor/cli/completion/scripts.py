@@ -24,28 +24,34 @@ complete -F _netdoctor netdoctor
 ZSH = r"""#compdef netdoctor
 # completion of netdoctor for zsh
 _netdoctor() {
-    local line value
-    local -a whole whole_shown open open_shown
+    local line value shown gap
+    local -a whole whole_shown open open_shown listed
     for line in "${(@f)$(_NETDOCTOR_COMPLETE=zsh ${~${(Q)words[1]}} \
         "${(Q@)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}"; do
         value=${line%%$'\t'*}
+        shown=$value
+        if [[ $line == *$'\t'?* ]]; then
+            gap=$(( $#value < 20 ? 20 - $#value : 1 ))
+            shown="$value${(l:gap:)}  ${line#*$'\t'}"
+            listed=(-l)
+        fi
         if [[ $line == $'\tfiles' ]]; then
             compset -P '--*='
             _files
         elif [[ $value == *[:/.=] ]]; then
             open+=("$value")
-            open_shown+=("${line//$'\t'/  }")
+            open_shown+=("$shown")
         elif [[ -n $value ]]; then
             whole+=("$value")
-            whole_shown+=("${line//$'\t'/  }")
+            whole_shown+=("$shown")
         fi
     done
     if compset -P '\~/'; then  # which must stay outside of any quotes
         open=("${(@)open#\~/}")
         whole=("${(@)whole#\~/}")
     fi
-    (( $#open )) && compadd -S '' -l -d open_shown -a -- open
-    (( $#whole )) && compadd -l -d whole_shown -a -- whole
+    (( $#open )) && compadd -S '' $listed -d open_shown -a -- open
+    (( $#whole )) && compadd $listed -d whole_shown -a -- whole
 }
 if [[ $funcstack[1] == _netdoctor ]]; then
     _netdoctor "$@"
