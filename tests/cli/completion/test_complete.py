@@ -11,6 +11,7 @@ from netdoctor.cli.completion.answer import complete
 from netdoctor.cli.completion.parameters import commands, parameters_of
 from netdoctor.inputs.torchvision_names import torchvision_names
 from netdoctor.rules import COMMAND_RULES, catalogue
+from tests.cli.commandline import CommandLine
 
 SOURCE = '''
 import torch
@@ -175,3 +176,26 @@ def test_names_that_a_terminal_would_obey_are_not_offered(folder: Path) -> None:
 
 def test_the_commands_that_have_rules_are_those_of_checkup() -> None:
     assert set(COMMAND_RULES) - {"checkup"} <= set(commands())
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+@pytest.mark.parametrize("arguments", [[], ["netdoctor dead"], ["\udcff", "\udcff"], ["", ""]])
+def test_whatever_a_shell_sends_nothing_is_shown_to_whoever_types(
+    netdoctor: CommandLine, monkeypatch: pytest.MonkeyPatch, shell: str, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("_NETDOCTOR_COMPLETE", shell)
+    outcome = netdoctor(*arguments)
+    assert outcome.err == ""
+    assert outcome.code in (0, 2)
+
+
+def test_what_is_sent_back(netdoctor: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_NETDOCTOR_COMPLETE", "zsh")
+    assert netdoctor("rule", "ACT001").out == "ACT001\tdead-layer\n"
+    assert netdoctor("history", "").out == "\tfiles\n"
+    monkeypatch.setenv("_NETDOCTOR_COMPLETE", "fish")
+    assert netdoctor("deadneurons", "'my models.py:fa").out == (
+        "my models.py:factory\tA healthy network.\n"
+    )
+    monkeypatch.setenv("_NETDOCTOR_COMPLETE", "bash")
+    assert netdoctor("netdoctor deadneurons my\\ models.py:fa", " :").out == "factory\n"
