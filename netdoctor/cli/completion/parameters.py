@@ -116,7 +116,7 @@ def _read(name: str, annotation: Any) -> Parameter | None:
     if get_origin(annotation) is not Annotated:
         return None
     kind, info = get_args(annotation)[:2]
-    if not isinstance(info, OptionInfo | ArgumentInfo):
+    if not isinstance(info, OptionInfo | ArgumentInfo) or info.hidden:
         return None
     plain = _plain(kind)
     choices = tuple(each.value for each in plain) if issubclass(plain, Enum) else ()

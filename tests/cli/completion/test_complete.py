@@ -61,7 +61,8 @@ def test_every_option_is_offered_with_its_help(command: str) -> None:
     import typer
 
     parser = typer.main.get_command(make_app(command))
-    parsed = parser.commands[command].params  # type: ignore[attr-defined]
+    every = parser.commands[command].params  # type: ignore[attr-defined]
+    parsed = [each for each in every if not getattr(each, "hidden", False)]
     names = {name for each in parsed for name in (*each.opts, *each.secondary_opts)}
     long = {name for name in names if name.startswith("--")}
     offered = complete([command, "--"])
