@@ -67,9 +67,11 @@ def _complete(words: Sequence[str]) -> list[Candidate] | None:
     if not before:
         named = _GLOBAL if typed.startswith("-") else commands()
         return _beginning(typed, [Candidate(*each) for each in named.items()])
-    known = parameters_of(before[0])
     if before[0] in ("--install-completion", "--show-completion"):
         return _beginning(typed, [Candidate(each) for each in ("bash", "zsh", "fish")])
+    known = parameters_of(before[0])
+    if known is None:
+        return []
     cursor = locate(before[0], before[1:], known)
     option, equals, value = typed.partition("=")
     assigned = next((each for each in known if equals and option in each.options), None)
@@ -90,7 +92,7 @@ def _options(known: Sequence[Parameter], given: dict[str, list[str]]) -> list[Ca
         for option in each.options
         if each.repeats or each.name not in given
     ]
-    return [*offered, Candidate("--help", "Show the help.")] if known else []
+    return [*offered, Candidate("--help", _GLOBAL["--help"])]
 
 
 def _beginning(typed: str, offered: Sequence[Candidate]) -> list[Candidate]:

@@ -65,11 +65,11 @@ def commands() -> dict[str, str]:
     }
 
 
-def parameters_of(command: str) -> list[Parameter]:
-    """The parameters of a command, in order; none of a command that there is not."""
+def parameters_of(command: str) -> list[Parameter] | None:
+    """The parameters of a command, in order; None where there is no such command."""
     found = [each for each in make_app(command).registered_commands if each.name == command]
     if not found or found[0].callback is None:
-        return []
+        return None
     listed = inspect.signature(found[0].callback).parameters.values()
     return [read for each in listed if (read := _read(each.name, each.annotation)) is not None]
 

@@ -14,6 +14,11 @@ Offer = Callable[[str, Cursor], list[Candidate]]
 
 _WEIGHT_FILES = (".safetensors", ".index.json", ".pt", ".pth", ".ckpt", ".bin")
 
+_CHECKS = (
+    "check-loader", "check-weights", "check-forward", "activations", "gradflow", "diagnose-curves",
+)  # fmt: skip
+_ON_DEMAND = ("lrfind", "overfit", "gradcam")
+
 
 def values(parameter: Parameter, typed: str, cursor: Cursor) -> list[Candidate] | None:
     """What fits a parameter and begins with what is typed; None for any file or folder."""
@@ -74,12 +79,6 @@ def _thresholds(typed: str, cursor: Cursor) -> list[Candidate]:
     return [Candidate(f"{rule}.{name}=", f"{value}") for name, value in settings_of(rule).items()]
 
 
-def _commands(typed: str, cursor: Cursor) -> list[Candidate]:
-    from netdoctor.rules import COMMAND_RULES
-
-    return words(COMMAND_RULES)
-
-
 def _fixed(*offered: str) -> Offer:
     return lambda typed, cursor: words(offered)
 
@@ -99,9 +98,9 @@ _OFFERS: Mapping[str, Offer] = {
     "ignore": _rules,
     "code": _codes,
     "set": _thresholds,
-    "only": _commands,
-    "skip": _commands,
-    "also": _commands,
+    "only": _fixed(*_CHECKS, *_ON_DEMAND),
+    "skip": _fixed(*_CHECKS),
+    "also": _fixed(*_ON_DEMAND),
     "report": _fixed("html=", "json=", "junit=", "github=", "text="),
     "device": _fixed("auto", "cpu", "cuda", "cuda:0", "mps"),
     "weights": _fixed("DEFAULT"),

@@ -9,8 +9,9 @@ import pytest
 from netdoctor.cli.app import make_app
 from netdoctor.cli.completion.answer import complete
 from netdoctor.cli.completion.parameters import commands, parameters_of
+from netdoctor.cli.completion.values import _CHECKS, _ON_DEMAND
 from netdoctor.inputs.torchvision_names import torchvision_names
-from netdoctor.rules import COMMAND_RULES, catalogue
+from netdoctor.rules import catalogue
 from tests.cli.commandline import CommandLine
 
 SOURCE = '''
@@ -73,7 +74,7 @@ def test_every_option_is_offered_with_its_help(command: str) -> None:
 
 @pytest.mark.parametrize("command", list(commands()))
 def test_every_choice_is_offered(command: str) -> None:
-    for each in parameters_of(command):
+    for each in parameters_of(command) or []:
         if each.choices:
             assert values(command, "x", each.options[0], "") == list(each.choices)
             joined = [f"{each.options[0]}={choice}" for choice in each.choices]
@@ -175,8 +176,8 @@ def test_names_that_a_terminal_would_obey_are_not_offered(folder: Path) -> None:
     assert not [each for each in values("deadneurons", "") if not each.isprintable()]
 
 
-def test_the_commands_that_have_rules_are_those_of_checkup() -> None:
-    assert set(COMMAND_RULES) - {"checkup"} <= set(commands())
+def test_the_parts_of_a_checkup_are_commands() -> None:
+    assert {*_CHECKS, *_ON_DEMAND} <= set(commands())
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
