@@ -7,8 +7,6 @@ whatever goes wrong with it is passed over.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -18,7 +16,6 @@ from netdoctor.report import Report
 _MOST_MODELS = 64
 _MOST_NAMES = 5_000
 _LARGEST = 1_000_000  # bytes of a file
-_WHOLE = ("layers", "activations", "checkup")  # the others list some of the layers
 
 
 def folder() -> Path | None:
@@ -36,21 +33,29 @@ def folder() -> Path | None:
 
 
 def remember(model: str, report: Report) -> None:
-    """Keeps the names of the layers in a report's table, for the models seen last.
+    """Keeps the names of the layers in a report's tables, for the models seen last.
+
+    `layers` lists them all; what other commands see is added to what is known.
 
     Args:
         model: the MODEL argument.
-        report: of a run that looked at all layers.
+        report: of a run on it.
     """
-    names = _names(report)
-    target = _file(model)
-    if not names or target is None or (report.command not in _WHOLE and recall(model)):
+    import json  # here and below: not for every start
+
+    names, target = _names(report), _file(model)
+    if not names or target is None:
+        return
+    if report.command != "layers":
+        names = list(dict.fromkeys([*recall(model), *names]))[:_MOST_NAMES]
+    content = json.dumps({"model": model, "layers": names})
+    if len(content) > _LARGEST:
         return
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     with contextlib.suppress(OSError, ValueError):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_text(json.dumps({"model": model, "layers": names}), encoding="utf-8")
+            partial.write_text(content, encoding="utf-8")
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
@@ -59,6 +64,8 @@ def remember(model: str, report: Report) -> None:
 
 def recall(model: str) -> list[str]:
     """The names kept for a model, in the order of the calls; none where there are none."""
+    import json
+
     file = _file(model)
     with contextlib.suppress(OSError, ValueError, RecursionError):
         if file is not None and file.stat().st_size <= _LARGEST:
@@ -77,14 +84,16 @@ def _default() -> str:
 
 def _names(report: Report) -> list[str]:
     """Each call, and before it the name that selects all calls: `relu`, `relu#1`, `relu#2`."""
-    table = next((each for each in report.tables if each.name == "layers"), None)
-    rows = [str(row.get("layer", "")) for row in table.rows] if table is not None else []
+    tables = [each for each in report.tables if each.name == "layers"]
+    rows = [str(row.get("layer", "")) for table in tables for row in table.rows]
     names = dict.fromkeys(name for row in rows for name in (row.rpartition("#")[0], row))
     return [name for name in names if name and name.isprintable()][:_MOST_NAMES]
 
 
 def _file(model: str) -> Path | None:
     """A name of the working directory's own for what is found from there."""
+    import hashlib
+
     where = folder()
     if where is None:
         return None

@@ -55,12 +55,21 @@ def test_the_same_spec_in_another_folder_is_another_model(
     assert layer_cache.recall("resnet18") == ["b", "b#1"]
 
 
-def test_a_list_of_some_layers_does_not_replace_that_of_all() -> None:
+def test_layers_replaces_what_is_known_and_others_add_to_it() -> None:
     layer_cache.remember("resnet18", report("relu#1", command="deadneurons"))
     assert layer_cache.recall("resnet18") == ["relu", "relu#1"]
     layer_cache.remember("resnet18", report("conv#1", "relu#1"))
-    layer_cache.remember("resnet18", report("relu#1", command="deadneurons"))
-    assert layer_cache.recall("resnet18") == ["conv", "conv#1", "relu", "relu#1"]
+    layer_cache.remember("resnet18", report("relu#1", "fc#1", command="activations"))
+    known = ["conv", "conv#1", "relu", "relu#1", "fc", "fc#1"]
+    assert layer_cache.recall("resnet18") == known
+    layer_cache.remember("resnet18", report("renamed#1"))
+    assert layer_cache.recall("resnet18") == ["renamed", "renamed#1"]
+
+
+def test_every_table_of_layers_counts() -> None:
+    both = report("a#1")
+    layer_cache.remember("m", both.replace(tables=[*both.tables, *report("b#1").tables]))
+    assert layer_cache.recall("m") == ["a", "a#1", "b", "b#1"]
 
 
 def test_names_that_a_terminal_would_obey_are_left_out() -> None:
@@ -73,6 +82,8 @@ def test_names_that_a_terminal_would_obey_are_left_out() -> None:
 def test_bounded_in_size_and_number(cache: Path) -> None:
     layer_cache.remember("big", report(*(f"layer{number}#1" for number in range(20_000))))
     assert len(layer_cache.recall("big")) == 5_000
+    layer_cache.remember("too big", report(*(f"{number:0500}#1" for number in range(2_000))))
+    assert layer_cache.recall("too big") == []
     for number in range(70):
         layer_cache.remember(f"model{number}", report("a#1"))
         os.utime(next(iter(sorted(cache.iterdir(), key=os.path.getmtime, reverse=True))))
