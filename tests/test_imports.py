@@ -25,10 +25,11 @@ MAY_IMPORT = {
     "rules": {*BASE, "rules"},
     "render": {*BASE, "render"},
     "plots": {*BASE, "plots"},
-    "config": {*BASE, "config", "rules"},
+    "settings": {"errors", "settings"},
+    "config": {*BASE, "config", "rules", "settings"},
     "api": {*INNER, "probes", "rules", "api"},
 }
-WITHOUT_TORCH = {*BASE, "rules", "render", "plots", "config"}
+WITHOUT_TORCH = {*BASE, "rules", "render", "plots", "config", "settings"}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:

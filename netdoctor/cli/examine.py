@@ -20,6 +20,7 @@ from netdoctor.config import Config, Settings
 from netdoctor.report import Report
 from netdoctor.rules import COMMAND_RULES
 from netdoctor.rules.selection import select_rules
+from netdoctor.settings.files import SettingsFile
 
 if TYPE_CHECKING:
     from netdoctor.inputs.data import Data
@@ -91,6 +92,7 @@ def surroundings(request: Request, check: Callable[[Request], None]) -> Iterator
     with contextlib.ExitStack() as stack:
         stack.enter_context(stdout_to_stderr())
         stack.enter_context(_arguments_hidden())
+        stack.enter_context(_importable(request.settings.file))
         check(request)
         yield stack.enter_context(progress_bar(request.command, quiet=request.config.quiet))
 
@@ -113,6 +115,24 @@ def _arguments_hidden() -> Iterator[None]:
         yield
     finally:
         sys.argv = before
+
+
+@contextlib.contextmanager
+def _importable(file: SettingsFile | None) -> Iterator[None]:
+    """A block in which modules beside the file with the settings can be imported, as from there.
+
+    Behind everything else: what the working directory has comes first.
+    """
+    folder = str(file.folder) if file is not None and file.folder is not None else ""
+    if not folder or folder in sys.path:
+        yield
+        return
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
 
 
 def check(request: Request, checked: Callable[[str], None] | None = None) -> None:

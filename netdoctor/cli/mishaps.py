@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
+from netdoctor.cli.command import LISTS
 from netdoctor.errors import NetDoctorError, UsageError
 
 
@@ -83,10 +84,28 @@ def command_of(arguments: Sequence[str]) -> str:
 def wanted_format(arguments: Sequence[str]) -> str | None:
     """The --format that was asked for, be it in a command line that does not parse."""
     chosen = _last_value(arguments, "--format")
-    if chosen is None:
-        file = _last_value(arguments, "--config")
-        chosen = _format_in(Path(file)) if file else None
+    if chosen is None and command_of(arguments) not in LISTS:
+        chosen = _format_in_file(arguments)
     return chosen
+
+
+def _format_in_file(arguments: Sequence[str]) -> str | None:
+    from netdoctor.settings.files import find_file, read_file, read_found
+
+    given = _last_value(arguments, "--config")
+    try:
+        if given is not None:
+            values = read_file(Path(given)).values
+        elif "--no-config" in arguments or (found := find_file()) is None:
+            return None
+        else:
+            values = read_found(found).values
+    except NetDoctorError:
+        return None
+    sections = values.get("commands")
+    section = sections.get(command_of(arguments)) if isinstance(sections, dict) else None
+    section = section if isinstance(section, dict) else {}
+    return str(section.get("format", values.get("format")))
 
 
 def _last_value(arguments: Sequence[str], option: str) -> str | None:
@@ -99,15 +118,6 @@ def _last_value(arguments: Sequence[str], option: str) -> str | None:
         elif argument.startswith(f"{option}="):
             value = argument.partition("=")[2]
     return value
-
-
-def _format_in(file: Path) -> str | None:
-    from netdoctor.config import read_file
-
-    try:
-        return str(read_file(file).get("format"))
-    except NetDoctorError:
-        return None
 
 
 def _commands() -> list[str]:
