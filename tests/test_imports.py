@@ -90,6 +90,8 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["rules"],
         ["rule", "ACT001", "--format", "json"],
         ["config"],
+        ["config", "gradcam"],
+        ["schema"],
         ["deadneurons"],
         ["deadneurons", "resnet18", "--bacthes", "3"],
         ["deadneurons", "resnet18", "--select", "ACT009"],

@@ -23,6 +23,7 @@ from netdoctor.cli import (
     lrfind,
     overfit,
     rules,
+    schema,
     show_config,
 )
 from netdoctor.cli.command import App
@@ -46,6 +47,7 @@ _MODULES = (
     history,
     env,
     show_config,
+    schema,
 )
 
 
