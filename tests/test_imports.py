@@ -16,7 +16,7 @@ INNER = {*BASE, "observe", "inputs", "stats"}
 MAY_IMPORT = {
     "errors": set(),
     "version": set(),
-    "report": {"errors"},
+    "report": {"errors", "render"},  # to show itself, in the bodies of methods alone
     "facts": {*BASE},
     "observe": INNER,
     "inputs": INNER,
@@ -68,6 +68,11 @@ def loaded(code: str) -> set[str]:
 @pytest.mark.parametrize("module", ["netdoctor", "netdoctor.cli.app", "netdoctor.rules.selection"])
 def test_importing_does_not_import_torch(module: str) -> None:
     assert not {"torch", "torchvision"} & loaded(f"import {module}")
+
+
+def test_a_report_imports_no_renderer_before_it_shows_itself() -> None:
+    modules = loaded("import netdoctor.report")
+    assert not [each for each in modules if each.startswith(("netdoctor.render", "rich", "numpy"))]
 
 
 @pytest.mark.parametrize(
