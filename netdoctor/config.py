@@ -13,7 +13,17 @@ import msgspec
 from netdoctor.errors import ConfigError, NetDoctorError, UsageError
 from netdoctor.report import Severity
 from netdoctor.settings.files import SettingsFile, read_file
-from netdoctor.settings.values import Blame, Key, Kind, Place, convert, near_miss, rebased
+from netdoctor.settings.values import (
+    Blame,
+    Key,
+    Kind,
+    Place,
+    brief,
+    convert,
+    near_miss,
+    rebased,
+    spelled_out,
+)
 
 _MOST = 2**31 - 1
 Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
@@ -92,7 +102,6 @@ _KINDS: dict[str, Kind] = {
     "checkpoint": "path", "baseline": "path", "write-baseline": "path", "history": "path",
     "out": "path", "data": "data", "loss": "code",
 }  # fmt: skip
-_LISTS = frozenset({"mean", "std", "crop"})
 KEYS = {
     field.encode_name: Key(
         field.type,
@@ -198,7 +207,7 @@ def _read(file: SettingsFile, commands: Commands) -> tuple[Values, dict[str, Val
     values = _rebased(_checked(top, KEYS, (), blame, commands), KEYS, file)
     sections = file.values.get("commands", {})
     if not isinstance(sections, dict):
-        problem = f"expected a mapping; it is {sections!r:.80}"
+        problem = f"expected a mapping; it is {brief(sections)}"
         raise blame(("commands",), problem, "for example {gradcam: {method: layercam}}")
     checked = {}
     for name, section in sections.items():
@@ -208,7 +217,7 @@ def _read(file: SettingsFile, commands: Commands) -> tuple[Values, dict[str, Val
             raise blame(place, "there is no such command that takes settings", hint)
         if not isinstance(section, dict):
             hint = f"`netdoctor config {name}` lists its keys"
-            raise blame(place, f"expected a mapping; it is {section!r:.80}", hint)
+            raise blame(place, f"expected a mapping; it is {brief(section)}", hint)
         keys = commands()[name].all
         checked[name] = _rebased(_checked(section, keys, place, blame, commands), keys, file)
     return values, checked
@@ -221,9 +230,11 @@ def _rebased(values: Values, keys: Mapping[str, Key], file: SettingsFile) -> Val
 
 
 def _in_file(file: SettingsFile) -> Blame:
-    return lambda place, problem, hint: ConfigError(
-        f"{file.at(*place)}: {'.'.join(place)}: {problem}", hint=hint
-    )
+    def blame(place: Place, problem: str, hint: str) -> NetDoctorError:
+        name = ".".join(each if each.isprintable() else repr(each) for each in place)
+        return ConfigError(f"{file.at(*place)}: {name:.200}: {problem}", hint=hint)
+
+    return blame
 
 
 def _in_flags(place: Place, problem: str, hint: str) -> NetDoctorError:
@@ -245,7 +256,7 @@ def _checked(
             raise blame(here, "a file cannot turn this on", hint)
         if key not in keys:
             raise blame(here, "unknown key", _known(str(key), keys, place, commands))
-        checked[key] = convert(here, keys[key], _spelled_out(key, value), blame)
+        checked[key] = convert(here, keys[key], spelled_out(key, value), blame)
     _check_rules(checked, place, blame)
     return checked
 
@@ -258,24 +269,6 @@ def _known(key: str, keys: Mapping[str, Key], place: Place, commands: Commands) 
             return f"it is an option of {owners[0]}: write it as commands.{owners[0]}.{key}"
     listing = f"`{' '.join(['netdoctor config', *place[1:]])}` lists every key"
     return listing if key in KEYS else near_miss(key, keys, otherwise=listing)
-
-
-def _spelled_out(key: str, value: Any) -> Any:
-    """Lists as flags may have them: `224` and `0.5,0.5,0.5`."""
-    if key in _LISTS and isinstance(value, str):
-        value = [_number(part) for part in value.split(",")]
-    if key == "crop" and isinstance(value, int | list):
-        value = [value, value] if isinstance(value, int) else value * (2 if len(value) == 1 else 1)
-    return value
-
-
-def _number(text: str) -> float | int | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _check_rules(values: Values, place: Place, blame: Blame) -> None:

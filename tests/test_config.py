@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import functools
+import tempfile
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -8,16 +11,21 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netdoctor.cli.app import make_app
+from netdoctor.cli.own_options import from_file
 from netdoctor.config import FLAG_ONLY, KEYS, CommandKeys, Config, FailOn, merge
 from netdoctor.errors import ConfigError, UsageError
 from netdoctor.rules import catalogue
 from netdoctor.settings.assignments import parse_assignments, parse_thresholds
+from netdoctor.settings.files import SettingsFile, read_found
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
+@functools.cache
 def commands() -> Mapping[str, CommandKeys]:
     return make_app("").command_keys
 
@@ -118,6 +126,9 @@ def test_an_empty_file_changes_nothing(write: Any) -> None:
         ("seed: 99999999999999999999", "seed: ", "default"),
         ("workers: 9999", "workers: expected an integer <= 1024", "default"),
         ("rules: {ACT002: {threshold: .nan}}", "must be a number, not nan", "0.5"),
+        (f"seed: 0x{'f' * 9000}", "it is a number of thousands of digits", "default"),
+        (f"seed: {'9' * 9000}", "not valid YAML: Exceeds the limit", "key: value"),
+        (f"device: {'x' * 9000}", "xxx...", "auto"),
         ("rules: {dead-unit: {}}", "rules.dead-unit: there is no rule", "dead-units"),
         ("rules: {ACT002: }", "rules: expected a mapping, got nothing", "threshold"),
         ("batches: 1\nbatches: 2", "'batches' stands here for the second time in line 2", "key: "),
@@ -326,3 +337,51 @@ def test_numbers_are_those_of_yaml_1_2(write: Any, text: str) -> None:
     file = write(f"rules: {{GRD001: {{threshold: {text}}}}}")
     assert merge({}, file).config.rules == {"GRD001": {"threshold": 0.001}}
     assert parse_thresholds([f"GRD001.threshold={text}"]) == {"GRD001": {"threshold": 0.001}}
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates()
+    | st.sampled_from(["gradcam", "ACT002", "threshold", "all", "1e400", "0.5,0.5"]),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(
+        st.text() | st.integers() | st.sampled_from(["gradcam", "ACT002", "threshold", "data"]),
+        inside, max_size=3,
+    ),
+    max_leaves=6,
+)  # fmt: skip
+_KEYS = st.sampled_from([*KEYS, "commands", "model", "batch_size"])
+_COMMAND = st.sampled_from([*commands(), "config", "gradcm"])
+_OWN = st.sampled_from(sorted({key for each in commands().values() for key in each.all}))
+_FILE = st.dictionaries(_KEYS, _ANY, max_size=2) | st.fixed_dictionaries(
+    {"commands": st.dictionaries(_COMMAND, st.dictionaries(_OWN, _ANY, max_size=2), max_size=2)}
+)
+
+
+@given(_FILE, st.sampled_from([None, Path("/some/where")]))
+@settings(max_examples=400)
+def test_whatever_a_file_says_it_is_taken_or_one_message(content: Any, folder: Path | None) -> None:
+    file = SettingsFile("some.yaml", content, {}, folder)
+    for command in ("gradcam", "check-loader"):
+        message = "some.yaml: "
+        try:
+            merged = merge({}, file, command=command, commands=commands)
+            assert set(merged.origins.values()) <= {"default", "file"}
+            from_file(_function(command), merged.own)
+        except ConfigError as error:
+            message = error.message
+        assert message.startswith("some.yaml: ")
+        assert message.isprintable()
+        assert len(message) < 600
+
+
+@given(_FILE)
+@settings(max_examples=100)
+def test_whatever_a_yaml_file_says_it_is_taken_or_one_message(content: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "netdoctor.yaml")
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        with contextlib.suppress(ConfigError):
+            merge({}, read_found(path), commands=commands)
+
+
+def _function(command: str) -> Any:
+    return make_app("").settable[command][0]

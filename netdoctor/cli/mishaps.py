@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from netdoctor.cli.command import LISTS
 from netdoctor.errors import NetDoctorError, UsageError
@@ -84,28 +84,28 @@ def command_of(arguments: Sequence[str]) -> str:
 def wanted_format(arguments: Sequence[str]) -> str | None:
     """The --format that was asked for, be it in a command line that does not parse."""
     chosen = _last_value(arguments, "--format")
-    if chosen is None and command_of(arguments) not in LISTS:
-        chosen = _format_in_file(arguments)
-    return chosen
+    return str(_in_file(arguments).get("format")) if chosen is None else chosen
 
 
-def _format_in_file(arguments: Sequence[str]) -> str | None:
+def _in_file(arguments: Sequence[str]) -> Mapping[str, Any]:
+    """What the file of a command line says for its command, unchecked; nothing if it is broken."""
     from netdoctor.settings.files import find_file, read_file, read_found
 
-    given = _last_value(arguments, "--config")
+    given, name = _last_value(arguments, "--config"), command_of(arguments)
+    if name in LISTS:
+        return {}
     try:
         if given is not None:
             values = read_file(Path(given)).values
         elif "--no-config" in arguments or (found := find_file()) is None:
-            return None
+            return {}
         else:
             values = read_found(found).values
     except NetDoctorError:
-        return None
+        return {}
     sections = values.get("commands")
-    section = sections.get(command_of(arguments)) if isinstance(sections, dict) else None
-    section = section if isinstance(section, dict) else {}
-    return str(section.get("format", values.get("format")))
+    section = sections.get(name) if isinstance(sections, dict) else None
+    return {**values, **(section if isinstance(section, dict) else {})}
 
 
 def _last_value(arguments: Sequence[str], option: str) -> str | None:

@@ -20,6 +20,8 @@ Place = tuple[str, ...]
 Blame = Callable[[Place, str, str], NetDoctorError]
 """(place, what is wrong, hint) -> the error to raise: a flag's or a file's."""
 
+_LISTS = frozenset({"mean", "std", "crop"})
+
 Kind = Literal["value", "path", "data", "code"]
 
 _PLAIN_WORDS = {
@@ -65,6 +67,24 @@ def convert(place: Place, key: Key, value: Any, blame: Blame) -> Any:
     return converted
 
 
+def spelled_out(key: str, value: Any) -> Any:
+    """Lists as flags may have them: `224` and `0.5,0.5,0.5`."""
+    if key in _LISTS and isinstance(value, str):
+        value = [_number(part) for part in value.split(",")]
+    if key == "crop" and isinstance(value, int | list):
+        value = [value, value] if isinstance(value, int) else value * (2 if len(value) == 1 else 1)
+    return value
+
+
+def _number(text: str) -> float | int | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def near_miss(name: str, known: Iterable[str], *, otherwise: str) -> str:
     """A hint at the most similar name, or the other hint."""
     close = get_close_matches(name, list(known), n=1)
@@ -78,6 +98,8 @@ def rebased(value: Any, kind: Kind, folder: Path) -> Any:
     """
     if isinstance(value, list | tuple):
         return type(value)(rebased(each, kind, folder) for each in value)
+    if isinstance(value, dict):
+        return {key: rebased(each, kind, folder) for key, each in value.items()}
     if kind == "value" or not isinstance(value, str | Path):
         return value
     text = str(value)
@@ -92,9 +114,10 @@ def rebased(value: Any, kind: Kind, folder: Path) -> Any:
 
 
 def _texts(value: Any) -> list[str]:
-    if isinstance(value, list | tuple):
-        return [each for each in value if isinstance(each, str)]
-    return [value] if isinstance(value, str) else []
+    """The text that a value is, or the texts directly in it."""
+    inside = value.values() if isinstance(value, dict) else value
+    values = inside if isinstance(value, dict | list | tuple) else [value]
+    return [each for each in values if isinstance(each, str)]
 
 
 def _can_be_a_name(text: str) -> bool:
@@ -116,7 +139,7 @@ def _in_words(error: msgspec.ValidationError, key: Key, value: Any) -> str:
         problem = f"Expected {', '.join(members)}"
     for term, word in _PLAIN_WORDS.items():
         problem = re.sub(rf"\b{term}\b", word, problem)
-    return f"{problem[:1].lower()}{problem[1:]}; it is {_brief(value)}"
+    return f"{problem[:1].lower()}{problem[1:]}; it is {brief(value)}"
 
 
 def _members(kind: Any) -> list[str]:
@@ -127,8 +150,12 @@ def _members(kind: Any) -> list[str]:
     return []
 
 
-def _brief(value: Any) -> str:
-    text = repr(value)
+def brief(value: Any) -> str:
+    """The value as a message shows it, on one line and not too long."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python writes
+        text = "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
