@@ -43,7 +43,9 @@ def config(request: Request, about: About = None) -> int:
     rows = list(_rows(settings, request.commands(), about))
     columns = [Column("key", "setting", "name"), Column("value", "value"), Column("origin", "from")]
     table = Table("settings", "", columns, rows)
-    return show(Report("config", about or "", tables=[table]), request.config)
+    file = settings.file.name if settings.file else "none"
+    report = Report("config", about or "", tables=[table], notes=[f"File: {file}"])
+    return show(report, request.config)
 
 
 def _rows(
