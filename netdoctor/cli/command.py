@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -129,7 +129,7 @@ def command(
 def _parameters(function: Callable[..., Any], shared: Options) -> list[inspect.Parameter]:
     """What Typer is to parse: the shared options, then the function's own."""
     keyword = functools.partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
-    hints = get_type_hints(function, include_extras=True)
+    hints = inspect.get_annotations(function, eval_str=True)
     parameters = [keyword("ctx", annotation=typer.Context)]
     for name, kind in shared.items():
         value = inspect.Parameter.empty if name == "model" else default(name)

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args
 
 import msgspec
 import typer
@@ -29,7 +29,7 @@ class Own:
 
 def own_keys(function: Callable[..., int]) -> dict[str, Own]:
     """The options of a command's function by parameter; arguments are not among them."""
-    hints = get_type_hints(function, include_extras=True)
+    hints = inspect.get_annotations(function, eval_str=True)
     own = {}
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         annotation = hints[parameter.name]
