@@ -148,6 +148,7 @@ class Settings:
         own: what the file says of options that only the command has, by their long names.
         file: the file that was read; None without one.
         sections: what its `commands` says, by command.
+        taken: the shared keys that the command takes; a file may speak of others too.
     """
 
     config: Config
@@ -155,6 +156,7 @@ class Settings:
     own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     file: SettingsFile | None = None
     sections: Mapping[str, Values] = dataclasses.field(default_factory=dict)
+    taken: frozenset[str] = frozenset(KEYS)
 
 
 def merge(
@@ -182,7 +184,8 @@ def merge(
     file = read_file(file) if isinstance(file, Path) else file
     in_file, sections = _read(file, commands) if file else ({}, {})
     section = sections.get(command, {})
-    own = {key: section[key] for key in section if key in commands()[command].own}
+    keys = (commands() if file else {}).get(command, CommandKeys(frozenset(KEYS), {}))
+    own = {key: section[key] for key in section if key in keys.own}
     layers = [
         ("file", in_file),
         ("file", {key: value for key, value in section.items() if key not in own}),
@@ -197,7 +200,7 @@ def merge(
         for rule, thresholds in layer.get("rules", {}).items():
             origins |= {f"rules.{rule}.{name}": origin for name in thresholds}
     config = Config(**{key.replace("-", "_"): value for key, value in values.items()})
-    return Settings(config, origins, own, file, sections)
+    return Settings(config, origins, own, file, sections, keys.shared)
 
 
 def _read(file: SettingsFile, commands: Commands) -> tuple[Values, dict[str, Values]]:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netdoctor.cli.app import make_app
+from netdoctor.cli.examine import to_repeat
 from netdoctor.cli.own_options import from_file
 from netdoctor.config import FLAG_ONLY, KEYS, CommandKeys, Config, FailOn, merge
 from netdoctor.errors import ConfigError, UsageError
@@ -297,6 +298,14 @@ def test_a_section_wins_over_the_rest_of_the_file_and_a_flag_over_both(write: An
     assert merged("gradflow").own == {"lr": 0.001}
     assert merged("activations").config.batches == 5
     assert merged("activations").own == {}
+
+
+def test_a_file_may_speak_of_what_a_command_does_not_take(write: Any) -> None:
+    file = write("data: photos\nseed: 3\nbatches: 4\nformat: json\n")
+    kernels = merge({"device": "cpu"}, file, command="kernels", commands=commands)
+    assert to_repeat(kernels) == {"seed": 3, "device": "cpu"}
+    dead = merge({}, file, command="deadneurons", commands=commands)
+    assert to_repeat(dead) == {"data": "photos", "seed": 3, "batches": 4}
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from netdoctor.cli.command import Request
 from netdoctor.cli.finish import check_out, known_findings
 from netdoctor.cli.progress import Bar, progress_bar
@@ -200,10 +198,9 @@ def rule_options(config: Config) -> dict[str, Any]:
 
 def to_repeat(settings: Settings) -> dict[str, Any]:
     """What a file or flag changed and the result depends on, by name as in the Config."""
-    names = [name for name in msgspec.structs.asdict(settings.config) if name not in _ONLY_SHOWN]
-    values = {name: getattr(settings.config, name) for name in names}
-    return {
-        name: value
-        for name, value in values.items()
-        if settings.origins[name.replace("_", "-")] != "default"
-    }
+    changed = [
+        key.replace("-", "_")
+        for key, origin in settings.origins.items()
+        if origin != "default" and key in settings.taken
+    ]
+    return {name: getattr(settings.config, name) for name in changed if name not in _ONLY_SHOWN}
