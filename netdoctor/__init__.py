@@ -84,12 +84,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _API:
-        return getattr(import_module(f"netdoctor.api.{_API[name]}"), name)
-    if name in _TYPES:
-        return getattr(import_module(f"netdoctor.{_TYPES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # so that type checkers know which names there are
+
+    def __getattr__(name: str) -> Any:
+        if name in _API:
+            return getattr(import_module(f"netdoctor.api.{_API[name]}"), name)
+        if name in _TYPES:
+            return getattr(import_module(f"netdoctor.{_TYPES[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

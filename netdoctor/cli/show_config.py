@@ -22,7 +22,7 @@ _MODEL_OPTIONS = {name: kind for name, kind in MODEL.items() if name != "model"}
 About = Annotated[
     str | None,
     typer.Argument(
-        metavar="[COMMAND]",
+        metavar="COMMAND",
         help="Only what this command takes, as it would run.",
         show_default=False,
     ),
@@ -32,8 +32,8 @@ About = Annotated[
 def config(request: Request, about: About = None) -> int:
     """Every setting with its value and where that came from: default, file or flag.
 
-    The file is the nearest netdoctor.yaml, or pyproject.toml with a table [tool.netdoctor],
-    from the working directory upwards.
+    Looks from the working directory upwards for netdoctor.yaml, or pyproject.toml
+    with a table tool.netdoctor: the nearest counts, and it alone.
 
     [dim]netdoctor config
     netdoctor config gradcam

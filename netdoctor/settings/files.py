@@ -58,7 +58,7 @@ def find_file(start: Path | None = None) -> Path | None:
     """
     try:
         folder = os.path.abspath(start) if start is not None else os.getcwd()
-    except FileNotFoundError:  # the working directory was removed
+    except OSError:  # the working directory was removed
         return None
     while True:
         for name in NAMES:
