@@ -207,7 +207,7 @@ def _read(file: SettingsFile, commands: Commands) -> tuple[Values, dict[str, Val
     """What a file says of all commands, and of each: checked, its paths seen from its folder."""
     blame = _in_file(file)
     top = {key: value for key, value in file.values.items() if key != "commands"}
-    values = _rebased(_checked(top, KEYS, (), blame, commands), KEYS, file)
+    values = seen_from_here(_checked(top, KEYS, (), blame, commands), KEYS, file)
     sections = file.values.get("commands", {})
     if not isinstance(sections, dict):
         problem = f"expected a mapping; it is {brief(sections)}"
@@ -222,11 +222,12 @@ def _read(file: SettingsFile, commands: Commands) -> tuple[Values, dict[str, Val
             hint = f"`netdoctor config {name}` lists its keys"
             raise blame(place, f"expected a mapping; it is {brief(section)}", hint)
         keys = commands()[name].all
-        checked[name] = _rebased(_checked(section, keys, place, blame, commands), keys, file)
+        checked[name] = seen_from_here(_checked(section, keys, place, blame, commands), keys, file)
     return values, checked
 
 
-def _rebased(values: Values, keys: Mapping[str, Key], file: SettingsFile) -> Values:
+def seen_from_here(values: Values, keys: Mapping[str, Key], file: SettingsFile) -> Values:
+    """The values of a file, those that name files as seen from the working directory."""
     if file.folder is None:
         return values
     return {key: rebased(value, keys[key].kind, file.folder) for key, value in values.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from netdoctor.cli.command import LISTS
+from netdoctor.config import KEYS, seen_from_here
 from netdoctor.errors import NetDoctorError, UsageError
 
 
@@ -96,16 +97,17 @@ def _in_file(arguments: Sequence[str]) -> Mapping[str, Any]:
         return {}
     try:
         if given is not None:
-            values = read_file(Path(given)).values
+            file = read_file(Path(given))
         elif "--no-config" in arguments or (found := find_file()) is None:
             return {}
         else:
-            values = read_found(found).values
+            file = read_found(found)
     except NetDoctorError:
         return {}
-    sections = values.get("commands")
+    sections = file.values.get("commands")
     section = sections.get(name) if isinstance(sections, dict) else None
-    return {**values, **(section if isinstance(section, dict) else {})}
+    values = {**file.values, **(section if isinstance(section, dict) else {})}
+    return seen_from_here({key: each for key, each in values.items() if key in KEYS}, KEYS, file)
 
 
 def _last_value(arguments: Sequence[str], option: str) -> str | None:
