@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
-from netdoctor.api.activations import activations
-from netdoctor.api.check_forward import check_forward, forward_report
-from netdoctor.api.check_loader import check_loader
-from netdoctor.api.common import Progress, Thresholds, loaded_from, noted
-from netdoctor.api.diagnose_curves import diagnose_curves
-from netdoctor.api.gradflow import gradflow
-from netdoctor.api.kernels import kernels
+from netdoctor.api.checkup_jobs import (
+    Clock,
+    Subjects,
+    attempt,
+    everywhere,
+    jobs_of,
+    not_traced,
+    raise_if_unusable,
+)
+from netdoctor.api.common import Progress, Thresholds, loaded_from
+from netdoctor.api.diagnose_curves import opened
 from netdoctor.api.merged_reports import Attempt, merged
-from netdoctor.errors import NetDoctorError, UsageError
-from netdoctor.inputs.batches import Batch
+from netdoctor.errors import UsageError
 from netdoctor.inputs.data import Data, Given, data_from, given, open_data
 from netdoctor.inputs.held import Held
 from netdoctor.inputs.model import LoadedModel
@@ -25,9 +27,6 @@ from netdoctor.report import Report
 from netdoctor.rules.checks import CHECKS, REFUSED, chosen_checks
 from netdoctor.rules.core import Rule
 from netdoctor.rules.selection import select_rules
-
-_NOT_FINITE = {"NUM001", "NUM002", "GRD003"}
-Job = Callable[..., Report]
 
 
 def checkup(
@@ -97,68 +96,45 @@ def checkup(
     """
     if time_limit is not None and not 0 < time_limit < float("inf"):
         raise UsageError(f"time_limit is {time_limit}", hint="give a number of seconds above 0")
-    began = time.monotonic()
+    clock = Clock(time_limit)
     reasons = chosen_checks(only, skip, also)
     rules = _rules(reasons, select, ignore)
+    read_log = None if log is None else opened(log)
     loaded = loaded_from(model, device)
     raw = given(data, batches)
-    images: dict[str, Any] = {"mean": mean, "std": std, "resize": resize, "crop": crop}
-    source = _opened(raw, loaded, images, batches, batch_size, workers, seed, input_shape)
-
-    def late() -> bool:
-        return time_limit is not None and time.monotonic() - began >= time_limit
-
-    held = Held(source, late=late)
-    shared: dict[str, Any] = {"thresholds": thresholds, "progress": progress}
-    passes = {**shared, "batches": batches, "seed": seed}
-    jobs: dict[str, Job] = {
-        "check-loader": lambda **more: check_loader(
-            raw, loaded, batch_size=batch_size, workers=workers, loss=loss,
-            processes=_has_workers(raw), input_shape=input_shape, **images, **passes, **more,
-        ),
-        "check-weights": lambda **more: kernels(
-            loaded, max_kernels=1, thresholds=thresholds, **more
-        ),
-        "check-forward": lambda select: forward_report(
-            loaded, held.first(), select_rules("check-forward", select), thresholds, batches=1,
-            seed=seed, loss=loss, progress=progress, aside=_few(held),
-        ),
-        "activations": lambda **more: activations(loaded, held, **passes, **more),
-        "gradflow": lambda **more: gradflow(loaded, held, loss=loss, **passes, **more),
-        "diagnose-curves": lambda **more: diagnose_curves(log, thresholds=thresholds, **more),
-        **_on_demand(loaded, source, loss, seed, shared, doing),
+    images: dict[str, Any] = {
+        "input_shape": input_shape, "mean": mean, "std": std, "resize": resize, "crop": crop
     }  # fmt: skip
+    sizes = {"batches": batches, "batch_size": batch_size, "workers": workers, "seed": seed}
+    source = _opened(raw, loaded, images, sizes)
+    subjects = Subjects(loaded, raw, Held(source, late=clock.is_late), read_log)
+    jobs = jobs_of(
+        subjects, {**images, **sizes}, loss=loss, thresholds=thresholds, progress=progress,
+        doing=doing,
+    )  # fmt: skip
     absent = {
         "check-loader": "no data were given (--data)" if source.synthetic else "",
         "diagnose-curves": "no training log was given (--log)" if log is None else "",
     }
     attempts: dict[str, Attempt] = {}
     for name, job in jobs.items():
-        codes = [each.code for each in rules[name]]
-        reason = reasons[name] or absent.get(name, "")
-        if not reason and late():
-            reason = f"the time limit of {time_limit:g} seconds was reached before it"
-        if not reason and not set(codes) - set(REFUSED):
+        reason = reasons[name] or absent.get(name, "") or clock.reason()
+        if not reason and not {each.code for each in rules[name]} - set(REFUSED):
             reason = "none of its rules is selected"
         if doing is not None and not reason:
             doing(name)
-        attempts[name] = Attempt.skipped(reason) if reason else _attempt(job, codes)
-        if held.cut and attempts[name].report is not None:
+        attempts[name] = Attempt.skipped(reason) if reason else attempt(job, rules[name])
+        if clock.was_noticed():
             attempts[name] = attempts[name].noted("cut short by the time limit")
-            held.cut = False
-    if _to_be_traced(attempts) and batches > 1 and not late():
-        codes = [each.code for each in rules["check-forward"]]
-        attempts["check-forward"] = _attempt(
-            lambda **more: check_forward(loaded, held, loss=loss, **passes, **more), codes
-        )
-    _raise_if_unusable(attempts)
-    report = merged(attempts, rules, subject=loaded.name, device=str(loaded.device))
-    return report.replace(
+    if not_traced(attempts) and batches > 1 and not clock.is_late():
+        job = everywhere(subjects, batches, loss, thresholds, progress)
+        attempts["check-forward"] = attempt(job, rules["check-forward"])
+    raise_if_unusable(attempts)
+    return merged(attempts, rules, subject=loaded.name, device=str(loaded.device)).replace(
         settings={
             "seed": seed, "batches": batches, "data": source.description,
-            "synthetic": source.synthetic, "only": list(only), "skip": list(skip),
-            "with": list(also), "time_limit": time_limit,
-            "log": str(log) if isinstance(log, (str, bytes)) or hasattr(log, "parts") else None,
+            "synthetic": source.synthetic, "log": None if read_log is None else read_log.source,
+            "only": list(only), "skip": list(skip), "with": list(also), "time_limit": time_limit,
         }
     )  # fmt: skip
 
@@ -185,93 +161,7 @@ def _rules(
     return rules
 
 
-def _opened(
-    raw: Any,
-    loaded: LoadedModel,
-    images: dict[str, Any],
-    batches: int,
-    batch_size: int,
-    workers: int,
-    seed: int,
-    input_shape: str | None,
-) -> Data:
-    sizes: dict[str, Any] = {
-        "batches": batches, "batch_size": batch_size, "workers": workers, "seed": seed
-    }  # fmt: skip
-    if raw is None or not isinstance(raw, (Given, Data)):
-        spec = None if raw is None else str(raw)
-        return open_data(spec, loaded, input_shape=input_shape, **sizes, **images)
-    return data_from(raw, loaded, input_shape=input_shape, **sizes)
-
-
-def _few(source: Data) -> list[Batch]:
-    """Some samples of the first batches."""
-    aside: list[Batch] = []
-    for _ in noted(source, aside):
-        pass
-    return aside
-
-
-def _has_workers(raw: Any) -> bool:
-    """Whether it is a loader whose samples come from worker processes."""
-    loader = raw.value if isinstance(raw, Given) else raw
-    return bool(getattr(loader, "num_workers", 0))
-
-
-def _on_demand(
-    loaded: LoadedModel,
-    source: Data,
-    loss: str | None,
-    seed: int,
-    shared: dict[str, Any],
-    doing: Callable[[str], None] | None,
-) -> dict[str, Job]:
-    """What is imported only when it is made."""
-
-    def made(name: str, **options: Any) -> Job:
-        def job(**more: Any) -> Report:
-            import netdoctor
-
-            function: Job = getattr(netdoctor, name)
-            return function(loaded, source, seed=seed, **options, **shared, **more)
-
-        return job
-
-    return {
-        "lrfind": made("lrfind", loss=loss),
-        "overfit": made("overfit", loss=loss),
-        "gradcam": made("gradcam", doing=doing),
-    }
-
-
-def _attempt(job: Job, codes: Sequence[str]) -> Attempt:
-    """What a check gave, or why it could not be made."""
-    began = time.perf_counter()
-    try:
-        report = job(select=codes)
-    except NetDoctorError as error:
-        return Attempt(None, error.message, error, time.perf_counter() - began)
-    return Attempt(report, seconds=time.perf_counter() - began)
-
-
-def _to_be_traced(attempts: Mapping[str, Attempt]) -> bool:
-    """Whether later batches hold values that are not finite, and where they begin is unknown."""
-    codes = {
-        name: {each.code for each in attempt.report.findings} if attempt.report else set()
-        for name, attempt in attempts.items()
-    }
-    known = codes["check-forward"] & _NOT_FINITE or attempts["check-forward"].report is None
-    return not known and bool((codes["activations"] | codes["gradflow"]) & _NOT_FINITE)
-
-
-def _raise_if_unusable(attempts: Mapping[str, Attempt]) -> None:
-    """Raises what kept every check of the network from its work, unless a finding explains it."""
-    tried = [attempts[name] for name in ("check-forward", "activations", "gradflow")]
-    errors = [each.error for each in tried if each.error is not None]
-    worked = any(each.report is not None for each in tried)
-    blamed = any(each.report is not None and each.report.exit_code() for each in attempts.values())
-    first = next((each.error for each in attempts.values() if each.error is not None), None)
-    if errors and not worked and not blamed:
-        raise errors[0]
-    if first is not None and not any(each.report for each in attempts.values()):
-        raise first
+def _opened(raw: Any, loaded: LoadedModel, images: dict[str, Any], sizes: dict[str, Any]) -> Data:
+    if isinstance(raw, (Given, Data)):
+        return data_from(raw, loaded, input_shape=images["input_shape"], **sizes)
+    return open_data(None if raw is None else str(raw), loaded, **images, **sizes)

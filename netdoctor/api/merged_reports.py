@@ -88,9 +88,19 @@ def merged(
             ),
         ],
         notes=_notes(reports),
+        verdict=_verdict(attempts, ran),
         extra=_together(each.extra for each in reports.values()),
         summary=_together(each.summary for each in reports.values()),
     )  # fmt: skip
+
+
+def _verdict(attempts: Mapping[str, Attempt], ran: Sequence[str]) -> str:
+    """What is said where nothing is found, but a check could not be made; else the usual."""
+    failed = [name for name, each in attempts.items() if each.state == "failed"]
+    if not failed:
+        return ""
+    named = ", ".join(failed)
+    return f"undecided: {named} could not be made; {len(ran)} rules applied, nothing found"
 
 
 def _notes(reports: Mapping[str, Report]) -> list[str]:

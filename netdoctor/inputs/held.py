@@ -34,7 +34,6 @@ class Held(Data):
         self._late = late
         self._most = most
         self._kept: list[Batch] | None = None
-        self.cut = False
 
     def first(self, number: int = 1) -> Data:
         """Only so many batches of them."""
@@ -51,7 +50,6 @@ class Held(Data):
     def _read(self) -> Iterator[Batch]:
         for number, batch in enumerate(self._batches()):
             if number and self._late():
-                self.cut = True
                 return
             yield batch
 

@@ -42,7 +42,7 @@ COMPLAINTS = (
         ("CRV005", "CRV006", "NUM001", "NUM002", "GRD003", "LRF002"),
         (
             "DAT001", "DAT002", "WGT001", "WGT007", "NUM002", "NUM001", "NUM003", "NUM005",
-            "GRD002", "WGT006", "DAT003", "MOD001",
+            "GRD002", "WGT006", "DAT003",
         ),
         "too high a learning rate (--with lrfind), no gradient clipping",
     ),
