@@ -118,3 +118,12 @@ def test_the_checks_that_are_asked_for(checkup: CommandLine) -> None:
     assert [row["check"] for row in rows if row["state"] == "done"] == [
         "check-weights", "check-forward"
     ]  # fmt: skip
+
+
+def test_pictures_of_a_check_on_demand(checkup: CommandLine) -> None:
+    done = checkup(
+        "checkup", "sample_models.networks:healthy_functional", "--only", "gradcam",
+        "--data", "sample_models.shapes:test_loader", "--batches", "1",
+    )  # fmt: skip
+    assert done.code == 0
+    assert {each.suffix for each in Path("netdoctor-out").iterdir()} == {".png"}
