@@ -59,6 +59,12 @@ def _later(cause: Finding, effect: Finding, places: Places) -> bool:
     return places.later(cause.subject, effect.subject)
 
 
+def _further(cause: Finding, effect: Finding, places: Places) -> bool:
+    """The same in a later layer: drawn, or filled, in the same way."""
+    first, second = places.of(cause.subject), places.of(effect.subject)
+    return first is not None and second is not None and first < second
+
+
 def _in_forward(cause: Finding, effect: Finding, places: Places) -> bool:
     """Gradients that are not finite because the loss is not."""
     return effect.evidence.get("cause") == "loss"
@@ -105,10 +111,14 @@ _RELATIONS: tuple[tuple[tuple[str, ...], tuple[str, ...], Link], ...] = (
     (("ACT001",), ("GRD005",), _stopped_there),
     (("ACT004",), ("GRD005",), _stopped_there),
     (("WGT006",), ("NUM003", "NUM004", "ACT003", "GRD001", "GRD002"), _later),
-    (("NUM003",), ("NUM005", "GRD002"), _anywhere),
+    (("WGT006",), ("GRD006",), _anywhere),
+    (("NUM003",), ("NUM005", "GRD002", "GRD006"), _anywhere),
+    (("ACT003",), ("NUM004", "GRD001"), _later),
     (("NUM004",), ("GRD001",), _anywhere),
     (("DAT003",), ("ACT003", "NUM005", "GRD006"), _anywhere),
     (("GRD004",), ("WGT008",), _same_module),
+    (("WGT006",), ("WGT006",), _further),
+    (("WGT007",), ("WGT007",), _further),
     (_UNTRAINABLE, ("MOD005", "LRF001", "LRF002"), _anywhere),
 )
 

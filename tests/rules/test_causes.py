@@ -99,3 +99,12 @@ def test_nothing_is_lost_and_nothing_doubled() -> None:
 def test_without_a_forward_pass_places_are_unknown_and_nothing_fails() -> None:
     given = [finding("WGT002", "conv1.weight"), finding("ACT001", "relu1#1")]
     assert len(folded(given, CheckupFacts([]))) == 2
+
+
+def test_the_same_in_many_layers_is_one_finding() -> None:
+    scales = [
+        finding("WGT006", f"{name}.weight", Severity.WARNING) for name in ("fc", "conv1", "conv2")
+    ]
+    assert told(*scales, finding("GRD006", "loss", Severity.WARNING)) == {
+        "WGT006 conv1.weight": ["WGT006 fc.weight", "WGT006 conv2.weight", "GRD006 loss"]
+    }
