@@ -46,6 +46,7 @@ DATA = ("--data", "schema_models:loader", "--batches", "2")
 LOADER = ("--data", "schema_models:loader")
 SICK = "schema_models:nan"
 EXAMPLES = {
+    "checkup": (SICK, *DATA),
     "check-forward": (SICK, *DATA),
     "deadneurons": ("schema_models:dead", *DATA),
     "activations": (SICK, *DATA),
@@ -66,6 +67,7 @@ EXAMPLES = {
     "config": (),
 }
 OTHERS = [
+    ("checkup", ("schema_models:dead", *DATA, "--log", "log.csv", "--with", "gradcam")),
     ("diagnose-curves", ("log.csv", "--list")),
     ("diagnose-curves", ("lonely.csv",)),
     ("check-weights", ("sick.safetensors", "log.csv")),
