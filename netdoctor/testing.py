@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import netdoctor
 from netdoctor.errors import UsageError
+from netdoctor.render.values import printable
 from netdoctor.report import Finding, Report, Severity
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def assert_healthy(
     report: Report = netdoctor.checkup(model, data, **options)
     sick = [each for each in report.findings if each.severity.rank >= least.rank]
     if sick:
-        raise AssertionError("\n".join([report.conclusion(), *_lines(sick)]))
+        raise AssertionError("\n".join([report.conclusion(), *map(printable, _lines(sick))]))
     if not report.ran:
         reasons = [f"  {each.rule}: {each.reason}" for each in report.skipped]
         raise AssertionError("\n".join(["no rule could be applied, so nothing is known", *reasons]))

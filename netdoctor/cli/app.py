@@ -11,6 +11,7 @@ from netdoctor.cli import (
     check_forward,
     check_loader,
     check_weights,
+    checkup,
     deadneurons,
     diagnose_curves,
     env,
@@ -23,12 +24,14 @@ from netdoctor.cli import (
     lrfind,
     overfit,
     rules,
+    schema,
     show_config,
 )
 from netdoctor.cli.command import App
 from netdoctor.version import __version__
 
 _MODULES = (
+    checkup,
     check_forward,
     deadneurons,
     activations,
@@ -46,6 +49,7 @@ _MODULES = (
     history,
     env,
     show_config,
+    schema,
 )
 
 _SHELLS = "[bash|zsh|fish]"

@@ -8,6 +8,7 @@ from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.finish import show
 from netdoctor.cli.options import REPORT
 from netdoctor.cli.streams import stdout_to_stderr
+from netdoctor.errors import NetDoctorError
 from netdoctor.report import Column, Report, Table
 from netdoctor.version import __version__
 
@@ -28,9 +29,21 @@ def env(request: Request) -> int:
         {"what": "platform", "value": platform.platform()},
         *({"what": name, "value": _version(name)} for name in (*_NEEDED, *_EXTRAS)),
         {"what": "devices", "value": devices},
+        {"what": "settings", "value": _settings()},
     ]
     columns = [Column("what", "what", "name"), Column("value", "value")]
     return show(Report("env", "", tables=[Table("env", "", columns, rows)]), request.config)
+
+
+def _settings() -> str:
+    """The file with settings that a command would read here."""
+    from netdoctor.settings.files import find_file
+
+    try:
+        found = find_file()
+    except NetDoctorError as error:
+        return error.message
+    return "no file" if found is None else str(found)
 
 
 def _version(package: str) -> str:
@@ -56,4 +69,4 @@ def _devices() -> str:
 
 def register(app: App) -> None:
     """Adds the command."""
-    command(app, "env", REPORT, panel="Look up")(env)
+    command(app, "env", REPORT, panel="Look up", looks_for_file=False)(env)

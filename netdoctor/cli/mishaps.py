@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from netdoctor.cli.command import LISTS
+from netdoctor.config import KEYS, seen_from_here
 from netdoctor.errors import NetDoctorError, UsageError
 
 
@@ -83,10 +85,29 @@ def command_of(arguments: Sequence[str]) -> str:
 def wanted_format(arguments: Sequence[str]) -> str | None:
     """The --format that was asked for, be it in a command line that does not parse."""
     chosen = _last_value(arguments, "--format")
-    if chosen is None:
-        file = _last_value(arguments, "--config")
-        chosen = _format_in(Path(file)) if file else None
-    return chosen
+    return str(_in_file(arguments).get("format")) if chosen is None else chosen
+
+
+def _in_file(arguments: Sequence[str]) -> Mapping[str, Any]:
+    """What the file of a command line says for its command, unchecked; nothing if it is broken."""
+    from netdoctor.settings.files import find_file, read_file, read_found
+
+    given, name = _last_value(arguments, "--config"), command_of(arguments)
+    if name in LISTS:
+        return {}
+    try:
+        if given is not None:
+            file = read_file(Path(given))
+        elif "--no-config" in arguments or (found := find_file()) is None:
+            return {}
+        else:
+            file = read_found(found)
+    except NetDoctorError:
+        return {}
+    sections = file.values.get("commands")
+    section = sections.get(name) if isinstance(sections, dict) else None
+    values = {**file.values, **(section if isinstance(section, dict) else {})}
+    return seen_from_here({key: each for key, each in values.items() if key in KEYS}, KEYS, file)
 
 
 def _last_value(arguments: Sequence[str], option: str) -> str | None:
@@ -99,15 +120,6 @@ def _last_value(arguments: Sequence[str], option: str) -> str | None:
         elif argument.startswith(f"{option}="):
             value = argument.partition("=")[2]
     return value
-
-
-def _format_in(file: Path) -> str | None:
-    from netdoctor.config import read_file
-
-    try:
-        return str(read_file(file).get("format"))
-    except NetDoctorError:
-        return None
 
 
 def _commands() -> list[str]:

@@ -61,12 +61,12 @@ def test_config_shows_every_setting_with_its_origin(netdoctor: CommandLine, tmp_
     arguments = ["--config", "c.yaml", "--batches", "3", "--set", "ACT002.threshold=0.6"]
     rows = document(netdoctor, "config", *arguments)["tables"]["settings"]
     shown = {row["key"]: (row["value"], row["origin"]) for row in rows}
-    assert shown["seed"] == (5, "file")
+    assert shown["seed"] == (5, "c.yaml:1")
     assert shown["batches"] == (3, "flag")
     assert shown["format"] == ("json", "flag")
     assert shown["workers"] == (0, "default")
     assert shown["rules.ACT002.threshold"] == (0.6, "flag")
-    assert shown["rules.ACT002.error_at"] == (0.8, "file")
+    assert shown["rules.ACT002.error_at"] == (0.8, "c.yaml:2")
     min_samples = catalogue()["ACT002"].thresholds["min_samples"]
     assert shown["rules.ACT002.min_samples"] == (min_samples, "default")
 
@@ -81,6 +81,12 @@ def test_env_tells_versions_and_devices(netdoctor: CommandLine) -> None:
     needed = re.search(r"^dependencies = \[\n(.*?)\n\]", declared, re.MULTILINE | re.DOTALL)
     assert needed
     assert set(re.findall(r'"([a-z]+)>=[\d.]+"', needed[1])) <= told.keys()
+
+
+def test_env_tells_which_settings_are_found(netdoctor: CommandLine) -> None:
+    assert "settings      no file" in netdoctor("env").out
+    Path("netdoctor.yaml").write_text("batches: 3\n", encoding="utf-8")
+    assert f"settings      {Path.cwd() / 'netdoctor.yaml'}" in netdoctor("env").out
 
 
 def test_env_tells_why_torch_does_not_import(

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-
-import netdoctor
-
-needs_checkup = pytest.mark.skipif(
-    "checkup" not in netdoctor.__all__, reason="netdoctor.checkup is not there yet"
-)
 
 
 def healthy() -> nn.Module:

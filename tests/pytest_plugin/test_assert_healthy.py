@@ -11,7 +11,7 @@ import torch
 import netdoctor
 from netdoctor.errors import NetDoctorError, UsageError
 from netdoctor.report import Finding, Report, Severity, Skipped
-from tests.pytest_plugin.nets import healthy, loader, needs_checkup, sick
+from tests.pytest_plugin.nets import healthy, loader, sick
 
 
 def state(network: torch.nn.Module) -> tuple[dict[str, torch.Tensor], list[bool], list[Any]]:
@@ -28,7 +28,6 @@ def assert_unchanged(network: torch.nn.Module, before: Any) -> None:
     assert (modes, gradients) == before[1:]
 
 
-@needs_checkup
 def test_a_healthy_network_passes_and_is_left_as_it_was() -> None:
     network = healthy()
     before = state(network)
@@ -38,7 +37,6 @@ def test_a_healthy_network_passes_and_is_left_as_it_was() -> None:
     assert_unchanged(network, before)
 
 
-@needs_checkup
 def test_a_sick_network_fails_with_the_findings_and_is_left_as_it_was() -> None:
     network = sick()
     before = state(network)
@@ -53,7 +51,6 @@ def test_a_sick_network_fails_with_the_findings_and_is_left_as_it_was() -> None:
     assert_unchanged(network, before)
 
 
-@needs_checkup
 def test_rules_and_thresholds_are_passed_on() -> None:
     assert netdoctor.assert_healthy(sick(), loader(), select=["ACT003"]).ran == ["saturated-units"]
 
@@ -109,7 +106,6 @@ def test_no_such_severity() -> None:
         netdoctor.assert_healthy(healthy(), fail_on="fatal")
 
 
-@needs_checkup
 def test_an_unusable_model_is_no_assertion() -> None:
     broken = torch.nn.Linear(3, 3)
     with pytest.raises(NetDoctorError):

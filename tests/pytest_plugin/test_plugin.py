@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.pytest_plugin.nets import needs_checkup
-
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +28,6 @@ def installed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
 
 
-@needs_checkup
 def test_sick_healthy_and_expected_to_fail(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

@@ -8,16 +8,12 @@ from netdoctor.cli import layer_cache
 from netdoctor.cli.completion.candidate import Candidate, words
 from netdoctor.cli.completion.parameters import Cursor, Parameter
 from netdoctor.cli.completion.paths import paths, specs
+from netdoctor.rules.checks import CHECKS, ON_DEMAND
 
 Offer = Callable[[str, Cursor], list[Candidate]]
 """(what is typed of the value, where) -> what may stand there."""
 
 _WEIGHT_FILES = (".safetensors", ".index.json", ".pt", ".pth", ".ckpt", ".bin")
-
-_CHECKS = (
-    "check-loader", "check-weights", "check-forward", "activations", "gradflow", "diagnose-curves",
-)  # fmt: skip
-_ON_DEMAND = ("lrfind", "overfit", "gradcam")
 
 
 def values(parameter: Parameter, typed: str, cursor: Cursor) -> list[Candidate] | None:
@@ -98,9 +94,9 @@ _OFFERS: Mapping[str, Offer] = {
     "ignore": _rules,
     "code": _codes,
     "set": _thresholds,
-    "only": _fixed(*_CHECKS, *_ON_DEMAND),
-    "skip": _fixed(*_CHECKS),
-    "also": _fixed(*_ON_DEMAND),
+    "only": _fixed(*CHECKS),
+    "skip": _fixed(*CHECKS),
+    "also": _fixed(*ON_DEMAND),
     "report": _fixed("html=", "json=", "junit=", "github=", "text="),
     "device": _fixed("auto", "cpu", "cuda", "cuda:0", "mps"),
     "weights": _fixed("DEFAULT"),

@@ -9,9 +9,9 @@ import pytest
 from netdoctor.cli.app import make_app
 from netdoctor.cli.completion.answer import complete
 from netdoctor.cli.completion.parameters import commands, parameters_of
-from netdoctor.cli.completion.values import _CHECKS, _ON_DEMAND
 from netdoctor.inputs.torchvision_names import torchvision_names
 from netdoctor.rules import catalogue
+from netdoctor.rules.checks import CHECKS
 from tests.cli.commandline import CommandLine
 
 SOURCE = '''
@@ -176,8 +176,9 @@ def test_names_that_a_terminal_would_obey_are_not_offered(folder: Path) -> None:
     assert not [each for each in values("deadneurons", "") if not each.isprintable()]
 
 
-def test_the_parts_of_a_checkup_are_commands() -> None:
-    assert {*_CHECKS, *_ON_DEMAND} <= set(commands())
+def test_the_parts_of_a_checkup() -> None:
+    assert values("checkup", "resnet18", "--only", "") == list(CHECKS)
+    assert values("checkup", "resnet18", "--with", "l") == ["lrfind"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
