@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from netdoctor.api.overfit import overfit
     from netdoctor.errors import NetDoctorError
     from netdoctor.report import Finding, FindingsError, Report, Severity
+    from netdoctor.testing import assert_healthy
 
 # By function the module that holds it: each command imports no more than its own probe.
 _API = {
@@ -55,12 +56,13 @@ _API = {
     "lrfind": "lrfind",
     "overfit": "overfit",
 }
-_TYPES = {
+_ELSEWHERE = {
     "Finding": "report",
     "FindingsError": "report",
     "NetDoctorError": "errors",
     "Report": "report",
     "Severity": "report",
+    "assert_healthy": "testing",
 }
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "Severity",
     "__version__",
     "activations",
+    "assert_healthy",
     "check_forward",
     "check_loader",
     "check_weights",
@@ -92,8 +95,8 @@ if not TYPE_CHECKING:  # so that type checkers know which names there are
     def __getattr__(name: str) -> Any:
         if name in _API:
             return getattr(import_module(f"netdoctor.api.{_API[name]}"), name)
-        if name in _TYPES:
-            return getattr(import_module(f"netdoctor.{_TYPES[name]}"), name)
+        if name in _ELSEWHERE:
+            return getattr(import_module(f"netdoctor.{_ELSEWHERE[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -115,3 +115,29 @@ def test_what_needs_no_model_does_not_import_torch(arguments: list[str]) -> None
 def test_help_and_usage_errors_import_neither_numpy_nor_yaml(arguments: list[str]) -> None:
     modules = loaded(f"from netdoctor.__main__ import main\nmain({arguments!r})")
     assert not {"numpy", "yaml", "matplotlib"} & modules
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [""],
+        ["deadneurons", "resn"],
+        ["deadneurons", "sample_models/networks.py:he"],
+        ["deadneurons", "resnet18", "--layers", ""],
+        ["rule", "ACT"],
+    ],
+)
+def test_completion_imports_nothing_heavy(words: list[str]) -> None:
+    code = f"""
+os.environ["_NETDOCTOR_COMPLETE"] = "zsh"
+from netdoctor.__main__ import main
+assert main({words!r}) == 0
+"""
+    heavy = {"torch", "torchvision", "numpy", "yaml", "matplotlib", "pydantic", "rich.console"}
+    assert not heavy & loaded(code)
+
+
+def test_completing_a_threshold_does_not_import_torch() -> None:
+    words = ["deadneurons", "resnet18", "--set", "ACT002."]
+    code = f"from netdoctor.cli.completion.answer import complete\nassert complete({words!r})"
+    assert "torch" not in loaded(code)

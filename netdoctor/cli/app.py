@@ -52,6 +52,8 @@ _MODULES = (
     schema,
 )
 
+_SHELLS = "[bash|zsh|fish]"
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -70,6 +72,14 @@ def netdoctor(
             help="Show the version and exit.",
         ),
     ] = False,
+    # The next two are only shown here: `run` reads them, because their value may be left out.
+    install_completion: Annotated[
+        str | None,
+        typer.Option(metavar=_SHELLS, help="Turn on completion in a shell, $SHELL by default."),
+    ] = None,
+    show_completion: Annotated[
+        str | None, typer.Option(metavar=_SHELLS, help="Print the script that does it.")
+    ] = None,
 ) -> None:
     """Finds what is wrong with a PyTorch network, and says what to do about it."""
 
@@ -87,6 +97,7 @@ def make_app(wanted: str | None = None) -> App:
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         no_args_is_help=False,
+        add_completion=False,
     )
     app.callback(
         epilog="Exit codes: 0 nothing found, 1 findings, 2 could not examine, 130 interrupted."

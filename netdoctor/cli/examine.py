@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netdoctor.cli import layer_cache
 from netdoctor.cli.command import Request
 from netdoctor.cli.finish import check_out, known_findings
+from netdoctor.cli.importing import uncollected
 from netdoctor.cli.progress import Bar, progress_bar
 from netdoctor.cli.streams import stdout_to_stderr
 from netdoctor.config import Config, Settings
@@ -63,8 +65,9 @@ def examine(
     with surroundings(request, first) as progress:
         import netdoctor
 
+        with uncollected():
+            function: Callable[..., Report] = getattr(netdoctor, examination)  # imports torch
         loaded, data = (opened or open_inputs)(request.model, config)
-        function: Callable[..., Report] = getattr(netdoctor, examination)
         rules = rule_options(config) if request.command in COMMAND_RULES else {}
         settings = {
             "batches": config.batches,
@@ -76,6 +79,8 @@ def examine(
         }
         taken = _taken(function, settings)
         report = function(loaded, data, **{**taken, **rules, **options})
+    if not config.layers:
+        layer_cache.remember(request.model, report)
     return report.replace(settings={**report.settings, **to_repeat(request.settings), **options})
 
 
@@ -142,11 +147,11 @@ def check(request: Request, checked: Callable[[str], None] | None = None) -> Non
     from netdoctor.inputs.spec import check_spec
 
     config = request.config
+    (checked or check_spec)(request.model)  # first: a misspelt name need not wait for the rules
     if request.command in COMMAND_RULES:
         select_rules(request.command, config.select, config.ignore)
     check_out(config)
     known_findings(config, request.command)
-    (checked or check_spec)(request.model)
 
 
 def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
@@ -175,8 +180,14 @@ def open_model(model: str, config: Config) -> LoadedModel:
 
     A factory's random weights depend on the seed alone.
     """
-    from netdoctor.inputs.loaders import seed_everything
-    from netdoctor.inputs.model import load_model
+    from netdoctor.inputs.spec import is_torchvision
+
+    with uncollected():
+        from netdoctor.inputs.loaders import seed_everything
+        from netdoctor.inputs.model import load_model
+
+        if is_torchvision(model):
+            import torchvision.models  # noqa: F401  seconds, as torch
 
     seed_everything(config.seed)
     return load_model(

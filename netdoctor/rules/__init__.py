@@ -61,6 +61,12 @@ def rules_of(command: str) -> list[Rule]:
     return [each for each in known if any(each.answers_to(name) for name in names)]
 
 
+def rules_in(family: str) -> dict[str, Rule]:
+    """The rules of a family by their code; no more than its own modules are imported."""
+    known = _imported([family]).values()
+    return {each.code: each for each in known if each.family == family}
+
+
 def _imported(places: Iterable[str]) -> dict[str, Rule]:
     """The rules registered once the modules of these families and codes are imported."""
     for module in {each for place in places for each in _MODULES[place]}:

@@ -21,7 +21,7 @@ def section(documentation: str, name: str) -> str:
 
 
 def test_all_names_every_function_and_type() -> None:
-    assert set(netdoctor.__all__) == {*netdoctor._API, *netdoctor._TYPES, "__version__"}
+    assert set(netdoctor.__all__) == {*netdoctor._API, *netdoctor._ELSEWHERE, "__version__"}
     assert dir(netdoctor) == sorted(netdoctor.__all__)
     for name in netdoctor.__all__:
         assert getattr(netdoctor, name) is not None
@@ -49,7 +49,7 @@ def test_a_function_is_typed_and_returns_a_report(name: str) -> None:
     assert get_type_hints(function)["return"] is Report
 
 
-@pytest.mark.parametrize("name", netdoctor._TYPES)
+@pytest.mark.parametrize("name", netdoctor._ELSEWHERE)
 def test_a_type_and_its_public_methods_are_documented(name: str) -> None:
     kind: Any = getattr(netdoctor, name)
     assert inspect.getdoc(kind)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from netdoctor.cli.completion.parameters import commands
 from netdoctor.rules import catalogue
 from netdoctor.version import __version__
 from tests.cli.commandline import CommandLine
@@ -72,7 +76,38 @@ def test_env_tells_versions_and_devices(netdoctor: CommandLine) -> None:
     told = {row["what"]: row["value"] for row in rows}
     assert told["netdoctor"] == __version__
     assert told["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert told["devices"].startswith("cpu")
+    assert told["devices"].startswith("cpu (")
+    declared = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    needed = re.search(r"^dependencies = \[\n(.*?)\n\]", declared, re.MULTILINE | re.DOTALL)
+    assert needed
+    assert set(re.findall(r'"([a-z]+)>=[\d.]+"', needed[1])) <= told.keys()
+
+
+def test_env_tells_which_settings_are_found(netdoctor: CommandLine) -> None:
+    assert "settings      no file" in netdoctor("env").out
+    Path("netdoctor.yaml").write_text("batches: 3\n", encoding="utf-8")
+    assert f"settings      {Path.cwd() / 'netdoctor.yaml'}" in netdoctor("env").out
+
+
+def test_env_tells_why_torch_does_not_import(
+    netdoctor: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    outcome = netdoctor("env")
+    assert outcome.code == 0
+    assert "torch cannot be imported: " in outcome.out
+
+
+def test_version_is_one_line(netdoctor: CommandLine) -> None:
+    assert netdoctor("--version").out == f"netdoctor {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["", *commands()])
+def test_h_is_help_everywhere(netdoctor: CommandLine, command: str) -> None:
+    outcome = netdoctor(*command.split(), "-h")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == netdoctor(*command.split(), "--help").out
+    assert f"Usage: netdoctor {command}".rstrip() in outcome.out
 
 
 @pytest.mark.parametrize("command", ["", "deadneurons", "activations", "layers", "rules", "rule"])
