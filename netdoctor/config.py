@@ -75,6 +75,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     save_arrays: bool = False
     format: Format = Format.TEXT
     quiet: bool = False
+    report: dict[str, Text] = {}
     baseline: Text | None = None
     write_baseline: Text | None = None
     history: Text | None = None
@@ -82,6 +83,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
 
 
 FLAG_ONLY = frozenset({"trust-checkpoint"})
+REPORT_KINDS = ("html", "json", "junit", "github", "text")
 _FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Config)}
 _PLAIN_WORDS = {
     "array": "a list", "object": "a mapping", "str": "a text", "int": "an integer",
@@ -90,7 +92,8 @@ _PLAIN_WORDS = {
 _EXAMPLES = {
     "mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225", "crop": "224 or 224,256",
     "layers": "[layer1.*, fc]", "select": "[ACT, dead-layer]", "ignore": "[ACT002]",
-    "model-arg": "{num_classes: 10}", "rules": "{ACT002: {threshold: 0.6}}",
+    "model-arg": "{num_classes: 10}", "report": "{html: report.html}",
+    "rules": "{ACT002: {threshold: 0.6}}",
 }  # fmt: skip
 _LISTS = frozenset({"mean", "std", "crop"})
 
@@ -224,6 +227,7 @@ def _checked(values: Mapping[str, Any], blame: Blame) -> dict[str, Any]:
             hint = f"give --{key} on the command line, where whoever runs it sees it"
             raise blame(key, "a file cannot turn this on", hint)
         checked[key] = _convert(key, value, blame)
+    _check_report_kinds(checked.get("report", {}), blame)
     _check_rules(checked, blame)
     return checked
 
@@ -271,6 +275,15 @@ def _hint(key: str, value: Any) -> str:
     plain = default.value if isinstance(default, Enum) else default
     shown = isinstance(plain, str | int) and not isinstance(plain, bool)
     return f"the default is {plain}" if shown else ""
+
+
+def _check_report_kinds(files: Mapping[str, str], blame: Blame) -> None:
+    for kind in files:
+        if kind not in REPORT_KINDS:
+            close = get_close_matches(kind, REPORT_KINDS, n=1)
+            known = f"the kinds are {', '.join(REPORT_KINDS)}"
+            hint = f"did you mean {close[0]}? {known}" if close else known
+            raise blame("report", f"unknown kind {kind!r}", hint)
 
 
 def _check_rules(values: dict[str, Any], blame: Blame) -> None:

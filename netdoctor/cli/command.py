@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import typer
 
 from netdoctor.cli.options import Options, default
+from netdoctor.cli.reports import check_reports, parse_reports
 from netdoctor.config import Config, Settings, merge, parse_assignments, parse_thresholds
 
 
@@ -111,4 +112,8 @@ def _request(name: str, given: dict[str, Any]) -> Request:
         flags["model-arg"] = parse_assignments(flags["model-arg"], "--model-arg")
     if "set" in flags:
         flags["rules"] = parse_thresholds(flags.pop("set"))
-    return Request(name, merge(flags, file), model)
+    if "report" in flags:
+        flags["report"] = parse_reports(flags["report"])
+    settings = merge(flags, file)
+    check_reports(settings.config)
+    return Request(name, settings, model)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from netdoctor.errors import NetDoctorError, UsageError
 
@@ -63,7 +63,7 @@ def usage_error(message: str, arguments: Sequence[str]) -> UsageError:
 
 
 def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
-    """One message on stderr; under a format for machines the error's document on stdout as well."""
+    """One message on stderr; the error's document on stdout and in files where one is asked for."""
     from netdoctor.render.values import printable
 
     unicode = (sys.stderr.encoding or "").lower().startswith("utf")
@@ -73,6 +73,10 @@ def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
     if (wanted := wanted_format(arguments)) in ("json", "github", "junit"):
         document = import_module(f"netdoctor.render.{wanted}").render_error
         print(document(command_of(arguments), error).rstrip("\n"))
+    if files := wanted_reports(arguments):
+        from netdoctor.cli.reports import write_errors
+
+        write_errors(files, command_of(arguments), error)
 
 
 def command_of(arguments: Sequence[str]) -> str:
@@ -85,27 +89,52 @@ def wanted_format(arguments: Sequence[str]) -> str | None:
     chosen = _last_value(arguments, "--format")
     if chosen is None:
         file = _last_value(arguments, "--config")
-        chosen = _format_in(Path(file)) if file else None
+        chosen = str(_setting_in(file, "format")) if file else None
     return chosen
 
 
+def wanted_reports(arguments: Sequence[str]) -> dict[str, str]:
+    """The files of --report by kind, be it in a command line that does not parse.
+
+    None where they are asked for wrongly, or lie in the place of another file that is written.
+    """
+    from netdoctor.cli.reports import check_distinct, parse_reports
+    from netdoctor.config import REPORT_KINDS
+
+    file = _last_value(arguments, "--config")
+    given = _values(arguments, "--report")
+    others = {each: _last_value(arguments, each) for each in ("--write-baseline", "--history")}
+    try:
+        found = parse_reports(given) if given else _setting_in(file, "report") if file else {}
+        if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+            return {}
+        check_distinct(found, others)
+    except NetDoctorError:
+        return {}
+    return found if all(kind in REPORT_KINDS for kind in found) else {}
+
+
 def _last_value(arguments: Sequence[str], option: str) -> str | None:
-    value = None
+    return next(reversed(_values(arguments, option)), None)
+
+
+def _values(arguments: Sequence[str], option: str) -> list[str]:
+    values = []
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         if argument == "--":
             break
         if argument == option:
-            value = following
+            values.append(following)
         elif argument.startswith(f"{option}="):
-            value = argument.partition("=")[2]
-    return value
+            values.append(argument.partition("=")[2])
+    return values
 
 
-def _format_in(file: Path) -> str | None:
+def _setting_in(file: str, key: str) -> Any:
     from netdoctor.config import read_file
 
     try:
-        return str(read_file(file).get("format"))
+        return read_file(Path(file)).get(key)
     except NetDoctorError:
         return None
 
