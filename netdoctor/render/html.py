@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from netdoctor.errors import NetDoctorError
 from netdoctor.render.pictures import embed
 from netdoctor.render.sections import (
+    count_findings,
     evidence,
     findings_by_severity,
+    first_findings,
     not_examined_by_reason,
     skipped_by_reason,
     standing,
@@ -87,7 +89,7 @@ def render_error(command: str, error: NetDoctorError, origin: Origin | None = No
 
 def _page(report: Report, most: int, origin: Origin | None, **shown: Any) -> str:
     views = [table_view(table, report.findings, most) for table in report.tables]
-    kept, findings_cut = report.findings[:most], max(len(report.findings) - most, 0)
+    kept, room = first_findings(report.findings, most)
     return (
         _environment()
         .get_template("report.html")
@@ -97,7 +99,7 @@ def _page(report: Report, most: int, origin: Origin | None, **shown: Any) -> str
             conclusion=report.conclusion(),
             judged=bool(report.ran or report.skipped or report.findings),
             groups=findings_by_severity(kept),
-            findings_cut=findings_cut,
+            findings_cut=count_findings(report.findings) - (most - room),
             first_tables=[each for each in views if each.name in _FIRST_TABLES],
             tables=[each for each in views if each.name not in _FIRST_TABLES + _TABLES_OF_WORK],
             work_tables=[each for each in views if each.name in _TABLES_OF_WORK],
@@ -131,6 +133,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
     def prose(text: str) -> Markup:
         """Text in which what stands between backticks is code."""
         parts = str(shown(text)).split("`")

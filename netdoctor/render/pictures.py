@@ -61,9 +61,13 @@ class _Candidate:
     def size(self) -> int:
         return len(self.content) * 4 // 3 + 200
 
+    @property
+    def shrinks(self) -> bool:
+        return self.kind != "svg+xml" and self.step < len(_SCALES)
+
     def shrink(self) -> bool:
         """Takes the next step; False when there is none."""
-        if self.kind == "svg+xml" or self.step == len(_SCALES):
+        if not self.shrinks:
             return False
         scale = _SCALES[self.step]
         self.step += 1
@@ -97,14 +101,14 @@ def embed(paths: Sequence[Path], budget: int) -> tuple[list[Embedded], list[Left
 
 def _dropped(candidates: list[_Candidate], budget: int) -> list[_Candidate]:
     """Shrinks the candidates until they fit, and takes out those that cannot."""
-    dropped = []
+    dropped = [each for each in candidates if not each.shrinks and each.size > budget * 2 // 3]
+    for each in dropped:
+        candidates.remove(each)
     while sum(each.size for each in candidates) > budget:
         by_size = sorted(candidates, key=lambda each: each.size, reverse=True)
         if any(each.shrink() for each in by_size):
             continue
-        over = next((each for each in by_size if each.size > budget // 2), candidates[-1])
-        candidates.remove(over)
-        dropped.append(over)
+        dropped.append(candidates.pop())
     return dropped
 
 

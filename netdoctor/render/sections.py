@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netdoctor.render.values import brief, cell, plain_scalar
@@ -28,7 +28,10 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Heading:
-    """A column as it is shown: its style is `name`, `number`, `shape` or `text`, its width in characters."""
+    """A column as it is shown, its width in characters.
+
+    Its style is `name`, `number`, `shape` or `text`.
+    """
 
     title: str
     style: str
@@ -94,6 +97,21 @@ def findings_by_severity(findings: Sequence[Finding]) -> list[SeverityGroup]:
             ]
             groups.append(SeverityGroup(severity.value, sum(map(len, of_rule.values())), rules))
     return groups
+
+
+def first_findings(findings: Sequence[Finding], room: int) -> tuple[list[Finding], int]:
+    """The findings for which there is room, causes before what follows; the room that is left."""
+    kept = list(findings[:room])
+    room -= len(kept)
+    for at, each in enumerate(kept):
+        consequences, room = first_findings(each.consequences, room)
+        kept[at] = dataclasses.replace(each, consequences=consequences)
+    return kept, room
+
+
+def count_findings(findings: Sequence[Finding]) -> int:
+    """How many there are, with what follows from them."""
+    return sum(1 + count_findings(each.consequences) for each in findings)
 
 
 def evidence(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -163,10 +181,3 @@ def _order(value: Any, kind: str) -> str:
     number = plain_scalar(value)
     is_number = isinstance(number, int | float) and not isinstance(number, bool)
     return format(number, ".9g") if is_number else ""
-
-
-def all_findings(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """The findings and what follows from them."""
-    for each in findings:
-        yield each
-        yield from all_findings(each.consequences)
