@@ -70,7 +70,7 @@ def check_distinct(files: Mapping[str, str], others: Mapping[str, str | None]) -
     for purpose, file in named.items():
         if not file:
             continue
-        first = taken.setdefault(os.path.realpath(file), purpose)
+        first = taken.setdefault(os.path.realpath(_path(file)), purpose)
         if first != purpose:
             message = f"{first} and {purpose} name the same file, {file}"
             raise UsageError(message, hint="give each a file of its own")
@@ -109,8 +109,12 @@ def pictures_of(report: Report) -> list[Path]:
     return [Path(each) for each in report.artifacts if each.lower().endswith(_PICTURES)]
 
 
+def _path(file: str) -> Path:
+    return Path(file).expanduser()  # the shell leaves the tilde of `html=~/a.html` alone
+
+
 def _check_place(kind: str, file: str) -> None:
-    path = Path(file)
+    path = _path(file)
     hint = "name a file in a folder of your own"
     if path.is_dir():
         raise UsageError(f"--report {kind}={file}: it is a folder, not a file", hint=hint)
@@ -131,11 +135,12 @@ def _write(kind: str, file: str, text: str) -> None:
     from netdoctor.plots.save import write_whole
 
     content = text.encode("utf-8", "backslashreplace")
+    path = _path(file)
     try:
-        if _is_stream(Path(file)):
-            Path(file).write_bytes(content)
+        if _is_stream(path):
+            path.write_bytes(content)
             return
-        path = Path(os.path.realpath(file))  # a link keeps pointing where it does
+        path = Path(os.path.realpath(path))  # a link keeps pointing where it does
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda opened: opened.write(content))
     except OSError as error:

@@ -24,7 +24,12 @@ class Element:
     tag: str
     attributes: dict[str, str]
     inside: tuple[str, ...]
-    text: str = ""
+    parts: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """All text in it."""
+        return "".join(self.parts)
 
 
 class Page(HTMLParser):
@@ -54,7 +59,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         for each in self._open:
-            each.text += data
+            each.parts.append(data)
 
     def handle_comment(self, data: str) -> None:
         raise AssertionError(f"a comment: {data}")
