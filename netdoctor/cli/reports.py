@@ -100,8 +100,8 @@ def write_errors(files: Mapping[str, str], command: str, error: NetDoctorError) 
         try:
             _check_place(kind, file)
             _write(kind, file, _rendered_error(kind, command, error))
-        except UsageError as problem:
-            print(f"error: {problem.message}", file=sys.stderr)
+        except (UsageError, OSError) as problem:
+            print(f"error: {getattr(problem, 'message', problem)}", file=sys.stderr)
 
 
 def pictures_of(report: Report) -> list[Path]:
@@ -110,7 +110,7 @@ def pictures_of(report: Report) -> list[Path]:
 
 
 def _path(file: str) -> Path:
-    return Path(file).expanduser()  # the shell leaves the tilde of `html=~/a.html` alone
+    return Path(os.path.expanduser(file))  # the shell leaves the tilde of `html=~/a.html` alone
 
 
 def _check_place(kind: str, file: str) -> None:
@@ -121,8 +121,8 @@ def _check_place(kind: str, file: str) -> None:
     nearest = next((each for each in path.absolute().parents if each.exists()), Path())
     if not nearest.is_dir():
         raise UsageError(f"--report {kind}={file}: {nearest} is a file, not a folder", hint=hint)
-    written = path if _is_stream(path) else nearest
-    if not os.access(written, os.W_OK | (0 if _is_stream(path) else os.X_OK)):
+    written, needed = (path, os.W_OK) if _is_stream(path) else (nearest, os.W_OK | os.X_OK)
+    if not os.access(written, needed):
         raise UsageError(f"--report {kind}={file}: {written} cannot be written to", hint=hint)
 
 

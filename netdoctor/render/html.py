@@ -88,7 +88,10 @@ def render_error(command: str, error: NetDoctorError, origin: Origin | None = No
 
 
 def _page(report: Report, most: int, origin: Origin | None, **shown: Any) -> str:
-    views = [table_view(table, report.findings, most) for table in report.tables]
+    views = [
+        table_view(table, report.findings, most, whole=table.name in _FIRST_TABLES)
+        for table in report.tables
+    ]
     kept, room = first_findings(report.findings, most)
     return (
         _environment()

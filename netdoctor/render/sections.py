@@ -136,16 +136,19 @@ def not_examined_by_reason(not_examined: Sequence[NotExamined]) -> list[tuple[st
     return list(groups.items())
 
 
-def table_view(table: Table, findings: Sequence[Finding], most: int) -> TableView:
+def table_view(
+    table: Table, findings: Sequence[Finding], most: int, *, whole: bool = False
+) -> TableView:
     """The table as a page shows it, names of sick layers marked.
 
     Args:
         table: hidden columns are left out, and so are rows beyond `most`.
         findings: worst first.
         most: rows that the page can hold.
+        whole: with the hidden columns, which say what the legend repeats for a terminal.
     """
     worst = {each.subject: each.severity.value for each in reversed(findings)}
-    columns = [column for column in table.columns if not column.hidden]
+    columns = [column for column in table.columns if whole or not column.hidden]
     rows = [
         [_cell(row.get(column.key), column, worst) for column in columns]
         for row in table.rows[:most]
@@ -155,7 +158,7 @@ def table_view(table: Table, findings: Sequence[Finding], most: int) -> TableVie
     headings = [_heading(column, [row[at] for row in rows]) for at, column in enumerate(columns)]
     return TableView(
         table.name, table.title, headings, rows[:shown], rows[shown:],
-        len(table.rows) - len(rows), table.legend,
+        len(table.rows) - len(rows), () if whole else table.legend,
     )  # fmt: skip
 
 

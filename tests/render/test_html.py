@@ -263,6 +263,13 @@ def test_what_was_left_out_is_told() -> None:
     assert "no --log was given" in page.one("section", id="examined").text
 
 
+def test_the_checklist_is_shown_whole() -> None:
+    page = Page(render(checkup()))
+    said = page.one("section", id="first-1").text
+    assert "NaN in fc.weight" in said
+    assert "NaN: fc" not in said
+
+
 def test_code_in_prose_is_marked_and_escaped() -> None:
     finding = dataclasses.replace(SICK.findings[0], remedy="Run `a <b>`; an odd `one")
     other = dataclasses.replace(SICK.findings[0], remedy="Run `a <b>`.")
