@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -37,8 +38,9 @@ _LONGEST = 4000  # characters of one text
 _SHOWN_PICTURES = 8
 _SYMBOLS = {
     "error": "✖", "warning": "▲", "info": "●", "sick": "✖", "ailing": "▲", "undecided": "?",
-    "healthy": "✔", "unexamined": "✖",
+    "healthy": "✔", "told": "●", "unexamined": "✖",
 }  # fmt: skip
+_PART = re.compile(r"[^./:_]*[./:_]|[^./:_]+")
 _FIRST_TABLES = ("checklist",)
 _TABLES_OF_WORK = ("checks",)
 
@@ -148,7 +150,13 @@ def _environment() -> Environment:
         ]
         return Markup("").join(marked)
 
-    environment.filters.update(brief=brief, evidence=evidence, counted=counted, prose=prose)
+    def name(text: str) -> Markup:
+        """A name that may be broken behind its separators, where a line is too short for it."""
+        return Markup("<wbr>").join(_PART.findall(shown(text)))
+
+    environment.filters.update(
+        brief=brief, evidence=evidence, counted=counted, prose=prose, name=name
+    )
     return environment
 
 

@@ -76,10 +76,17 @@ class SeverityGroup:
 
 
 def standing(report: Report) -> str:
-    """The verdict in one word: healthy, ailing, sick or undecided; empty where none was given."""
+    """The verdict in a word: healthy, ailing, sick, undecided, or told; empty where none is given.
+
+    What is told is neither good nor bad: a suggestion, nothing new since the baseline.
+    """
     said = report.conclusion()
     word = said.partition(":")[0]
-    return word if word in ("sick", "ailing", "undecided") else "healthy" if said else ""
+    if word in ("healthy", "ailing", "sick", "undecided"):
+        return word
+    if "could not be examined" in said:
+        return "undecided"
+    return "told" if said else ""
 
 
 def findings_by_severity(findings: Sequence[Finding]) -> list[SeverityGroup]:

@@ -14,7 +14,7 @@ from netdoctor.render.html import Origin
 from netdoctor.report import Column, Finding, NotExamined, Report, Severity, Skipped, Table
 
 EVIL = "\"><img src=x onerror=alert(1)>'</script></style><!--\x1b[31m\u202e{{ 7*7 }}\ud800&amp;`"
-_VOID = {"meta", "link", "img", "input", "col", "br"}
+_VOID = {"meta", "link", "img", "input", "col", "wbr"}
 
 
 @dataclasses.dataclass(slots=True)
@@ -183,7 +183,8 @@ def checkup(rows: int = 300) -> Report:
                    Column("seconds", "seconds", "number"), Column("reason", "reason")], checks),
             Table("checklist", "Checklist",
                   [Column("symptom", "symptom"), Column("causes", "likely causes", hidden=True)],
-                  [{"symptom": "the loss is NaN", "causes": ["NaN in fc.weight"]}], legend=("NaN: fc",)),
+                  [{"symptom": "the loss is NaN", "causes": ["NaN in fc.weight"]}],
+                  legend=("NaN: fc",)),
             Table("calls", "Calls", columns, calls, shown=12, legend=("dead: never fires",)),
             Table("nothing", "Nothing", columns, []),
         ),

@@ -24,7 +24,7 @@ _TAGS = {
     "html", "head", "meta", "title", "link", "style", "body", "header", "h1", "h2", "h3", "h4", "p",
     "span", "strong", "b", "nav", "a", "main", "section", "article", "div", "dl", "dt", "dd", "ul",
     "li", "details", "summary", "code", "pre", "table", "colgroup", "col", "thead", "tbody", "tr",
-    "th", "td", "figure", "figcaption", "img", "label", "input", "script",
+    "th", "td", "figure", "figcaption", "img", "label", "input", "script", "wbr",
 }  # fmt: skip
 
 
@@ -114,13 +114,15 @@ def test_verdict_and_findings_are_said_in_words() -> None:
         (SICK, "sick"),
         (SICK.replace(findings=SICK.findings[1:]), "ailing"),
         (HEALTHY, "healthy"),
+        (HEALTHY.replace(verdict="suggested learning rate 0.1"), "told"),
+        (HEALTHY.replace(verdict="1 of 2 files could not be examined"), "undecided"),
         (SICK.replace(findings=(), ran=()), "undecided"),
     ],
 )
 def test_the_verdict_has_a_colour_and_a_symbol(report: Report, standing: str) -> None:
     verdict = Page(render(report)).one("p", class_="verdict")
     assert standing in verdict.attributes["class"].split()
-    assert verdict.text.strip()[0] in "✖▲?✔"
+    assert verdict.text.strip()[0] in "✖▲?✔●"
 
 
 def test_a_listing_has_no_verdict() -> None:
