@@ -157,7 +157,7 @@ def table_view(
     worst = {each.subject: each.severity.value for each in reversed(findings)}
     columns = [column for column in table.columns if whole or not column.hidden]
     rows = [
-        [_cell(row.get(column.key), column, worst) for column in columns]
+        [_cell(_listed(row.get(column.key), whole), column, worst) for column in columns]
         for row in table.rows[:most]
     ]
     shown = _SHOWN if table.shown is None else table.shown
@@ -180,6 +180,12 @@ def _cell(value: Any, column: Column, worst: Mapping[str, str]) -> Cell:
     mark = worst.get(text, "") if column.kind == "name" else text if text in _SEVERITIES else ""
     order = _order(value, column.kind)
     return Cell(text, "" if order == text else order, mark)
+
+
+def _listed(value: Any, whole: bool) -> Any:
+    """All of a list of texts that may hold commas; any other value as it is."""
+    texts = whole and isinstance(value, Sequence) and not isinstance(value, str)
+    return "; ".join(map(str, value)) or None if texts else value
 
 
 def _order(value: Any, kind: str) -> str:

@@ -44,7 +44,8 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._command("Emulation.setEmulatedMedia", media="", features=[scheme])
         self._command("Emulation.setScriptExecutionDisabled", value=not script)
-        self.messages(), self.requests()
+        self.messages()
+        self.requests()  # what the last page left behind
         self._driver.get(path.resolve().as_uri())
 
     def see(self, expression: str) -> Any:

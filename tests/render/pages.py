@@ -183,7 +183,7 @@ def checkup(rows: int = 300) -> Report:
                    Column("seconds", "seconds", "number"), Column("reason", "reason")], checks),
             Table("checklist", "Checklist",
                   [Column("symptom", "symptom"), Column("causes", "likely causes", hidden=True)],
-                  [{"symptom": "the loss is NaN", "causes": ["NaN in fc.weight"]}],
+                  [{"symptom": "the loss is NaN", "causes": ["NaN in fc.weight, by name", "a rate too high"]}],
                   legend=("NaN: fc",)),
             Table("calls", "Calls", columns, calls, shown=12, legend=("dead: never fires",)),
             Table("nothing", "Nothing", columns, []),

@@ -268,7 +268,7 @@ def test_what_was_left_out_is_told() -> None:
 def test_the_checklist_is_shown_whole() -> None:
     page = Page(render(checkup()))
     said = page.one("section", id="first-1").text
-    assert "NaN in fc.weight" in said
+    assert "NaN in fc.weight, by name; a rate too high" in said
     assert "NaN: fc" not in said
 
 
