@@ -162,7 +162,7 @@ def test_a_long_table_is_folded_and_whole() -> None:
     assert first.text.count("row ") == 12
     assert "indices" not in first.text
     assert "288 more rows" in [each.text for each in page.all("summary")]
-    assert "dead: never fires" in page.one("section", id="tables").text
+    assert "dead: never fires" in page.one(id="tables").text
 
 
 def test_numbers_sort_by_their_value() -> None:
@@ -234,7 +234,7 @@ def test_a_page_stays_below_its_limit(rows: int, tmp_path: Path) -> None:
     assert len(text.encode()) <= LARGEST
     page = Page(text)
     assert len(page.all("img")) == 1
-    assert ("--report json=FILE" in page.one("section", id="tables").text) == (rows > 2000)
+    assert ("--report json=FILE" in page.one(id="tables").text) == (rows > 2000)
 
 
 def test_no_number_of_findings_breaks_the_limit() -> None:
@@ -267,7 +267,7 @@ def test_what_was_left_out_is_told() -> None:
 
 def test_the_checklist_is_shown_whole() -> None:
     page = Page(render(checkup()))
-    said = page.one("section", id="first-1").text
+    said = page.one(id="first-1").text
     assert "NaN in fc.weight, by name; a rate too high" in said
     assert "NaN: fc" not in said
 
