@@ -100,8 +100,9 @@ def write_errors(files: Mapping[str, str], command: str, error: NetDoctorError) 
         try:
             _check_place(kind, file)
             _write(kind, file, _rendered_error(kind, command, error))
-        except (UsageError, OSError) as problem:
-            print(f"error: {getattr(problem, 'message', problem)}", file=sys.stderr)
+        except UsageError as problem:
+            if problem.message != error.message:
+                print(f"error: {problem.message}", file=sys.stderr)
 
 
 def pictures_of(report: Report) -> list[Path]:
@@ -114,16 +115,24 @@ def _path(file: str) -> Path:
 
 
 def _check_place(kind: str, file: str) -> None:
-    path = _path(file)
-    hint = "name a file in a folder of your own"
+    try:
+        problem = _obstacle(_path(file))
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if problem:
+        hint = "name a file in a folder of your own"
+        raise UsageError(f"--report {kind}={file}: {problem}", hint=hint)
+
+
+def _obstacle(path: Path) -> str:
+    """What keeps a file from being written, as far as it can be told; empty for nothing."""
     if path.is_dir():
-        raise UsageError(f"--report {kind}={file}: it is a folder, not a file", hint=hint)
+        return "it is a folder, not a file"
     nearest = next((each for each in path.absolute().parents if each.exists()), Path())
     if not nearest.is_dir():
-        raise UsageError(f"--report {kind}={file}: {nearest} is a file, not a folder", hint=hint)
+        return f"{nearest} is a file, not a folder"
     written, needed = (path, os.W_OK) if _is_stream(path) else (nearest, os.W_OK | os.X_OK)
-    if not os.access(written, needed):
-        raise UsageError(f"--report {kind}={file}: {written} cannot be written to", hint=hint)
+    return "" if os.access(written, needed) else f"{written} cannot be written to"
 
 
 def _is_stream(path: Path) -> bool:

@@ -74,6 +74,7 @@ def test_quiet_adds_nothing_to_stdout(netdoctor: CommandLine) -> None:
         ("html=a,json=./a", "name the same file"),
         ("json=folder", "it is a folder"),
         ("json=file/a.json", "is a file, not a folder"),
+        (f"json={'a' * 300}", "File name too long"),
         ("json=link.json,html=real.json", "name the same file"),
     ],
 )
@@ -93,6 +94,7 @@ def test_what_cannot_be_meant_is_told_before_any_work(
     code, out, err = run(netdoctor, "--report", wanted)
     assert (code, out) == (2, "")
     assert said in err
+    assert err.count("error: ") == 1
     assert sorted(each.name for each in tmp_path.iterdir()) == before
     assert Path("file").read_text() == Path("real.json").read_text() == "mine"
 

@@ -221,6 +221,40 @@ def test_a_real_examination(
     assert "--batches 4" in window.see("document.querySelector('#repeat').innerText")
 
 
+HOSTILE_MODEL = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.add_module("<img src=x onerror=alert(1)>", nn.Linear(12, 16))
+        self.add_module("</td><script>alert(1)</script>", nn.ReLU())
+        nn.init.constant_(next(self.children()).bias, -99.0)
+    def forward(self, x):
+        for child in self.children():
+            x = child(x)
+        return x
+"""
+
+
+def test_a_network_with_hostile_names(window: Browser, tmp_path: Path) -> None:
+    model = tmp_path / "hostile_net.py"
+    model.write_text(HOSTILE_MODEL)
+    file = tmp_path / "a <b>&amp; report.html"
+    code = main([
+        "deadneurons", f"{model}:Net", "--input-shape", "12", "--quiet", "--batches", "4",
+        "--out", str(tmp_path / "out"), "--report", f"html={file}",
+    ])  # fmt: skip
+    assert code == 1
+    window.open(file)
+    assert window.messages() == []
+    assert "</td><script>alert(1)</script>" in window.see("document.body.innerText")
+    assert "<img src=x onerror=alert(1)>" in window.see("document.body.textContent")
+    assert window.see("document.querySelectorAll('[onerror], [src=x]').length") == 0
+    assert window.see("document.scripts.length") == 1
+    assert window.see("document.title").startswith("netdoctor deadneurons")
+    assert window.see("[...document.images].every(e => e.naturalWidth > 300)")
+
+
 def test_the_sample_of_the_text_report(window: Browser, tmp_path: Path) -> None:
     file = tmp_path / "sick.html"
     file.write_text(render(SICK), encoding="utf-8")
