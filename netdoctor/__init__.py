@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netdoctor.api.check_forward import check_forward
     from netdoctor.api.check_loader import check_loader
     from netdoctor.api.check_weights import check_weights
+    from netdoctor.api.checkup import checkup
     from netdoctor.api.diagnose_curves import diagnose_curves
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradcam import gradcam
@@ -36,6 +37,7 @@ _API = {
     "check_forward": "check_forward",
     "check_loader": "check_loader",
     "check_weights": "check_weights",
+    "checkup": "checkup",
     "deadneurons": "activations",
     "diagnose_curves": "diagnose_curves",
     "featuremaps": "featuremaps",
@@ -57,6 +59,7 @@ __all__ = [
     "check_forward",
     "check_loader",
     "check_weights",
+    "checkup",
     "deadneurons",
     "diagnose_curves",
     "featuremaps",

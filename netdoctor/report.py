@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal
 
@@ -78,7 +78,8 @@ class Table:
     """Rows as mappings from column key to value, in the order in which they are shown.
 
     Text output shows the first `shown` rows (all when None), then the `legend`, and nothing of a
-    table of which it shows 0 rows; JSON always has every row.
+    table of which it shows 0 rows; JSON always has every row. A `closing` table stands behind the
+    findings.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Table:
     rows: Sequence[Mapping[str, Any]]
     shown: int | None = None
     legend: Sequence[str] = ()
+    closing: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -132,6 +134,12 @@ class Report:
     def count(self, severity: Severity) -> int:
         """Number of findings of exactly this severity."""
         return sum(finding.severity is severity for finding in self.findings)
+
+    def every_finding(self) -> Iterator[Finding]:
+        """The findings, each followed by those that it explains."""
+        for finding in self.findings:
+            yield finding
+            yield from finding.consequences
 
     def table(self, name: str) -> Table:
         """The table of that name.

@@ -13,6 +13,7 @@ from netdoctor.api.common import (
     data_notes,
     freshness,
     loaded_from,
+    needed,
     noted,
     nothing_measured,
     selects,
@@ -20,7 +21,9 @@ from netdoctor.api.common import (
 from netdoctor.errors import NothingExaminedError
 from netdoctor.facts import tables
 from netdoctor.facts.activations import ActivationFacts
+from netdoctor.facts.forward import ForwardFacts
 from netdoctor.facts.site import Site
+from netdoctor.facts.wiring import WiringFacts
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data, data_from
 from netdoctor.inputs.model import LoadedModel
@@ -112,9 +115,12 @@ def activations(
         every_module=every_module, detailed=True, first=first,
     )  # fmt: skip
     known: dict[str, Any] = {"fresh": facts.fresh, "synthetic": facts.synthetic}
-    signals = forward.measure(loaded.module, first[:1], **known)
-    sensitivity = wiring.measure(loaded.module, first, checks=["sensitivity"], **known)
-    judgement = judge([facts, signals, sensitivity], rules, thresholds)
+    measured: list[Any] = [facts]
+    if needed(rules, ForwardFacts):
+        measured.append(forward.measure(loaded.module, first[:1], **known))
+    if needed(rules, WiringFacts):
+        measured.append(wiring.measure(loaded.module, first, checks=["sensitivity"], **known))
+    judgement = judge(measured, rules, thresholds)
     return _report(
         "activations", loaded, source, facts, [tables.activations(facts)], batches
     ).replace(findings=judgement.findings, ran=judgement.ran, skipped=judgement.skipped)

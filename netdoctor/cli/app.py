@@ -11,6 +11,7 @@ from netdoctor.cli import (
     check_forward,
     check_loader,
     check_weights,
+    checkup,
     deadneurons,
     diagnose_curves,
     env,
@@ -29,6 +30,7 @@ from netdoctor.cli.command import App
 from netdoctor.version import __version__
 
 _MODULES = (
+    checkup,
     check_forward,
     deadneurons,
     activations,

@@ -24,6 +24,10 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "kernels": ("WGT",),
     "check-weights": ("WGT",),
     "diagnose-curves": ("CRV",),
+    "checkup": (
+        "DAT", *(f"WGT00{number}" for number in range(1, 9)), "NUM", "ACT", "MOD", "GRD", "CRV",
+        "LRF", "CAM",
+    ),
 }
 # fmt: on
 
