@@ -41,7 +41,6 @@ _SYMBOLS = {
     "healthy": "✔", "told": "●", "unexamined": "✖",
 }  # fmt: skip
 _PART = re.compile(r"[^./:_]*[./:_]|[^./:_]+")
-_FIRST_TABLES = ("checklist",)
 _TABLES_OF_WORK = ("checks",)
 
 
@@ -90,10 +89,12 @@ def render_error(command: str, error: NetDoctorError, origin: Origin | None = No
 
 
 def _page(report: Report, most: int, origin: Origin | None, **shown: Any) -> str:
+    findings = list(report.every_finding())
     views = [
-        table_view(table, report.findings, most, whole=table.name in _FIRST_TABLES)
-        for table in report.tables
+        table_view(table, findings, most, whole=table.closing)
+        for table in sorted(report.tables, key=lambda table: not table.closing)
     ]
+    closing = sum(table.closing for table in report.tables)
     kept, room = first_findings(report.findings, most)
     return (
         _environment()
@@ -105,8 +106,8 @@ def _page(report: Report, most: int, origin: Origin | None, **shown: Any) -> str
             judged=bool(report.ran or report.skipped or report.findings),
             groups=findings_by_severity(kept),
             findings_cut=count_findings(report.findings) - (most - room),
-            first_tables=[each for each in views if each.name in _FIRST_TABLES],
-            tables=[each for each in views if each.name not in _FIRST_TABLES + _TABLES_OF_WORK],
+            closing_tables=views[:closing],
+            tables=[each for each in views[closing:] if each.name not in _TABLES_OF_WORK],
             work_tables=[each for each in views if each.name in _TABLES_OF_WORK],
             skipped=skipped_by_reason(report.skipped),
             not_examined=not_examined_by_reason(report.not_examined),

@@ -126,13 +126,16 @@ def evidence(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(key.replace("_", " "), brief(each)) for key, each in values.items() if each != ""]
 
 
-def skipped_by_reason(skipped: Sequence[Skipped]) -> list[tuple[str, str, list[str]]]:
-    """Rule, reason and the subjects for which it was skipped; no subject where it was for all."""
+def skipped_by_reason(skipped: Sequence[Skipped]) -> list[tuple[list[str], str, Sequence[str]]]:
+    """Rules, reason and the subjects for which they were skipped; no subject where for all."""
     groups: dict[tuple[str, str], list[str]] = {}
     for each in skipped:
         subjects = groups.setdefault((each.rule, each.reason), [])
         subjects += [each.subject] if each.subject is not None else []
-    return [(rule, reason, subjects) for (rule, reason), subjects in groups.items()]
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (rule, reason), subjects in groups.items():
+        alike.setdefault((reason, tuple(subjects)), []).append(rule)
+    return [(rules, reason, subjects) for (reason, subjects), rules in alike.items()]
 
 
 def not_examined_by_reason(not_examined: Sequence[NotExamined]) -> list[tuple[str, list[str]]]:
@@ -150,11 +153,12 @@ def table_view(
 
     Args:
         table: hidden columns are left out, and so are rows beyond `most`.
-        findings: worst first.
+        findings: what they are sick of.
         most: rows that the page can hold.
         whole: with the hidden columns, which say what the legend repeats for a terminal.
     """
-    worst = {each.subject: each.severity.value for each in reversed(findings)}
+    by_rank = sorted(findings, key=lambda each: each.severity.rank)
+    worst = {each.subject: each.severity.value for each in by_rank}
     columns = [column for column in table.columns if whole or not column.hidden]
     rows = [
         [_cell(_listed(row.get(column.key), whole), column, worst) for column in columns]

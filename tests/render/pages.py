@@ -175,7 +175,10 @@ def checkup(rows: int = 300) -> Report:
         device="cpu",
         findings=(CAUSE, *(dataclasses.replace(units, subject=f"layer {n}") for n in range(9))),
         ran=("nan-weight", "dead-units", "dead-layer"),
-        skipped=(Skipped("initial-loss", "the weights are not fresh"),),
+        skipped=(
+            Skipped("initial-loss", "the weights are not fresh"),
+            Skipped("update-ratio", "the weights are not fresh"),
+        ),
         not_examined=tuple(NotExamined(f"aux{n}", f"branch {n} not taken") for n in range(12)),
         tables=(
             Table("checks", "Checks",
@@ -185,7 +188,7 @@ def checkup(rows: int = 300) -> Report:
                   [Column("symptom", "symptom"), Column("causes", "likely causes", hidden=True)],
                   [{"symptom": "the loss is NaN",
                     "causes": ["NaN in fc.weight, by name", "a rate too high"]}],
-                  legend=("NaN: fc",)),
+                  legend=("NaN: fc",), closing=True),
             Table("calls", "Calls", columns, calls, shown=12, legend=("dead: never fires",)),
             Table("nothing", "Nothing", columns, []),
         ),

@@ -255,7 +255,7 @@ def test_one_endless_text_breaks_nothing() -> None:
 def test_what_was_left_out_is_told() -> None:
     page = Page(render(checkup(), (), Origin("netdoctor checkup 'a b'", "", {"torch": "2.14.1"})))
     said = page.one("section", id="not-examined").text
-    assert "initial-loss: the weights are not fresh" in said
+    assert "initial-loss, update-ratio: the weights are not fresh" in said
     assert all(f"aux{number}: branch {number} not taken" in said for number in range(12))
     repeat = page.one("section", id="repeat").text
     assert "netdoctor checkup 'a b'" in repeat
@@ -267,7 +267,7 @@ def test_what_was_left_out_is_told() -> None:
 
 def test_the_checklist_is_shown_whole() -> None:
     page = Page(render(checkup()))
-    said = page.one(id="first-1").text
+    said = page.one(id="closing-1").text
     assert "NaN in fc.weight, by name; a rate too high" in said
     assert "NaN: fc" not in said
 

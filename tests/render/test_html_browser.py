@@ -221,6 +221,28 @@ def test_a_real_examination(
     assert "--batches 4" in window.see("document.querySelector('#repeat').innerText")
 
 
+def test_a_real_checkup(window: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    file = tmp_path / "report.html"
+    code = main([
+        "checkup", "sample_models.networks:sick_nan", "--quiet", "--batches", "2",
+        "--data", "sample_models.shapes:train_loader",
+        "--out", str(tmp_path / "out"), "--report", f"html={file}",
+    ])  # fmt: skip
+    assert code == 1
+    window.open(file, width=400)
+    assert window.messages() == []
+    assert window.see("document.documentElement.scrollWidth <= innerWidth")
+    assert window.see("document.images.length > 3")
+    assert window.see("[...document.images].every(e => e.naturalWidth > 300)")
+    said = "document.querySelector('article').innerText"
+    assert "WGT001 nan-weight" in window.see(said)
+    assert "GRD003" not in window.see(said)
+    window.see("document.querySelector('article summary').click()")
+    assert "GRD003" in window.see(said)
+    assert "gradflow" in window.see("document.querySelector('#examined table').innerText")
+
+
 HOSTILE_MODEL = """
 from torch import nn
 class Net(nn.Module):
