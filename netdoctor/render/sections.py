@@ -12,6 +12,7 @@ from netdoctor.report import Column, Finding, NotExamined, Report, Severity, Ski
 
 _SHOWN = 20
 _WHOLE = 3
+_WIDE = 40  # characters of a text that is not to be pressed into a narrow column
 _WIDEST = 72  # characters of a column
 _NUMERIC = frozenset({"integer", "number", "percent"})
 _SEVERITIES = frozenset(each.value for each in Severity)
@@ -30,7 +31,7 @@ class Cell:
 class Heading:
     """A column as it is shown, its width in characters.
 
-    Its style is `name`, `number`, `shape` or `text`.
+    Its style is `name`, `number`, `shape` or `text`, and `wide` where the text is long.
     """
 
     title: str
@@ -174,8 +175,9 @@ def table_view(
 
 
 def _heading(column: Column, cells: Sequence[Cell]) -> Heading:
-    style = "number" if column.kind in _NUMERIC else column.kind
+    style: str = "number" if column.kind in _NUMERIC else column.kind
     widest = max((len(each.text) for each in cells), default=0)
+    style += " wide" if style == "text" and widest > _WIDE else ""
     return Heading(column.title, style, min(max(widest, len(column.title) + 2), _WIDEST))
 
 

@@ -84,7 +84,7 @@ def test_hostile_texts_stay_texts(report: Report, tmp_path: Path) -> None:
     page = Page(text)
     assert {each.tag for each in page.elements} <= _TAGS
     assert len(page.all("script", "style", "img")) == len(plain.all("script", "style", "img"))
-    allowed = {each.attributes.get("class") for each in plain.elements} | {"long", "long "}
+    allowed = {each.attributes.get("class") for each in plain.elements} | {"long", "text wide"}
     assert {each.attributes.get("class") for each in page.elements} <= allowed
     assert text.isascii() or not {"\x1b", "\u202e", "\ud800"} & set(text)
     assert "{{ 7*7 }}" in page.one("h1").text
@@ -163,6 +163,16 @@ def test_a_long_table_is_folded_and_whole() -> None:
     assert "indices" not in first.text
     assert "288 more rows" in [each.text for each in page.all("summary")]
     assert "dead: never fires" in page.one(id="tables").text
+
+
+def test_a_table_that_text_does_not_show_is_folded_with_its_title() -> None:
+    table = dataclasses.replace(checkup(30).table("calls"), shown=0)
+    page = Page(render(checkup().replace(tables=[table])))
+    (summary,) = (each for each in page.all("summary") if "Calls" in each.text)
+    assert summary.text.split() == ["Calls", "30", "rows"]
+    (grid,) = page.all("table")
+    assert "details" in grid.inside
+    assert grid.text.count("row ") == 30
 
 
 def test_numbers_sort_by_their_value() -> None:
