@@ -4,7 +4,13 @@ One function a command, all returning a `netdoctor.report.Report`:
 
     import netdoctor
     report = netdoctor.deadneurons(model, loader)
-    print(report.findings, report.table("layers", "overfit").rows)
+    print(report)                        # what the command line shows
+    report.findings                      # the same as objects
+    report.table("layers").rows          # and as rows: pandas.DataFrame(...) takes them
+    report.raise_for("error")            # FindingsError where something is broken
+
+Each leaves the model as it found it. What keeps an examination from being done is a
+`NetDoctorError`.
 
 Nothing here imports torch before one of the functions is asked for.
 """
@@ -29,7 +35,8 @@ if TYPE_CHECKING:
     from netdoctor.api.kernels import kernels
     from netdoctor.api.lrfind import lrfind
     from netdoctor.api.overfit import overfit
-    from netdoctor.report import Finding, Report, Severity
+    from netdoctor.errors import NetDoctorError
+    from netdoctor.report import Finding, FindingsError, Report, Severity
 
 # By function the module that holds it: each command imports no more than its own probe.
 _API = {
@@ -48,10 +55,18 @@ _API = {
     "lrfind": "lrfind",
     "overfit": "overfit",
 }
-_REPORT = ("Finding", "Report", "Severity")
+_TYPES = {
+    "Finding": "report",
+    "FindingsError": "report",
+    "NetDoctorError": "errors",
+    "Report": "report",
+    "Severity": "report",
+}
 
 __all__ = [
     "Finding",
+    "FindingsError",
+    "NetDoctorError",
     "Report",
     "Severity",
     "__version__",
@@ -72,14 +87,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _API:
-        return getattr(import_module(f"netdoctor.api.{_API[name]}"), name)
-    if name in _REPORT:
-        from netdoctor import report
+if not TYPE_CHECKING:  # so that type checkers know which names there are
 
-        return getattr(report, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _API:
+            return getattr(import_module(f"netdoctor.api.{_API[name]}"), name)
+        if name in _TYPES:
+            return getattr(import_module(f"netdoctor.{_TYPES[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

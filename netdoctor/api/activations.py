@@ -100,7 +100,19 @@ def activations(
 ) -> Report:
     """The distribution of every activation call's values, and with `every_module` of all outputs.
 
-    Takes what `deadneurons` takes; `every_module` measures every module's output too.
+    Args:
+        model: the network; it is left bit for bit as it was found.
+        data: a DataLoader, Dataset or iterable of batches; None for random input.
+        batches: how many batches to look at.
+        batch_size: for what does not come in batches.
+        device: where to run, `cpu`, `cuda:1`; None for where the model is.
+        seed: of random input and of the data's order.
+        layers: names or shell patterns of the calls or modules to look at; empty for all.
+        select: only these rules, by code, slug or family.
+        ignore: none of these rules.
+        thresholds: changed thresholds, by rule code and name.
+        every_module: measures every module's output too.
+        progress: told (batches done, batches in all).
 
     Returns:
         A report with the findings of the families NUM and ACT and the table `layers`.
@@ -138,6 +150,19 @@ def layers(
     progress: Progress | None = None,
 ) -> Report:
     """The calls of one forward pass: the names that `layers` can select, with type and shape.
+
+    Args:
+        model: the network; it is left bit for bit as it was found.
+        data: a DataLoader, Dataset or iterable of batches; None for random input.
+        batches: as other functions take it; one is looked at, which shows every name.
+        batch_size: for what does not come in batches.
+        device: where to run, `cpu`, `cuda:1`; None for where the model is.
+        seed: of random input and of the data's order.
+        layers: names or shell patterns of the calls or modules to list; empty for all.
+        progress: told (batches done, batches in all).
+
+    Returns:
+        A report with the table `layers`; it judges nothing.
 
     Raises:
         NetDoctorError: the model or data cannot be used.

@@ -24,6 +24,7 @@ from netdoctor.cli import (
     lrfind,
     overfit,
     rules,
+    schema,
     show_config,
 )
 from netdoctor.cli.command import App
@@ -48,6 +49,7 @@ _MODULES = (
     history,
     env,
     show_config,
+    schema,
 )
 
 

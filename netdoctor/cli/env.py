@@ -48,4 +48,4 @@ def _devices() -> list[str]:
 
 def register(app: App) -> None:
     """Adds the command."""
-    command(app, "env", REPORT, panel="Look up")(env)
+    command(app, "env", REPORT, panel="Look up", looks_for_file=False)(env)

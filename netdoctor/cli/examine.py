@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from netdoctor.cli.command import Request
 from netdoctor.cli.finish import check_out, known_findings
 from netdoctor.cli.progress import Bar, progress_bar
@@ -20,6 +18,7 @@ from netdoctor.config import Config, Settings
 from netdoctor.report import Report
 from netdoctor.rules import COMMAND_RULES
 from netdoctor.rules.selection import select_rules
+from netdoctor.settings.files import SettingsFile
 
 if TYPE_CHECKING:
     from netdoctor.inputs.data import Data
@@ -92,6 +91,7 @@ def surroundings(request: Request, check: Callable[[Request], None]) -> Iterator
     with contextlib.ExitStack() as stack:
         stack.enter_context(stdout_to_stderr())
         stack.enter_context(_arguments_hidden())
+        stack.enter_context(_importable(request.settings.file))
         check(request)
         yield stack.enter_context(progress_bar(request.command, quiet=request.config.quiet))
 
@@ -114,6 +114,24 @@ def _arguments_hidden() -> Iterator[None]:
         yield
     finally:
         sys.argv = before
+
+
+@contextlib.contextmanager
+def _importable(file: SettingsFile | None) -> Iterator[None]:
+    """A block in which modules beside the file with the settings can be imported, as from there.
+
+    Behind everything else: what the working directory has comes first.
+    """
+    folder = str(file.folder) if file is not None and file.folder is not None else ""
+    if not folder or folder in sys.path:
+        yield
+        return
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
 
 
 def check(request: Request, checked: Callable[[str], None] | None = None) -> None:
@@ -181,10 +199,9 @@ def rule_options(config: Config) -> dict[str, Any]:
 
 def to_repeat(settings: Settings) -> dict[str, Any]:
     """What a file or flag changed and the result depends on, by name as in the Config."""
-    names = [name for name in msgspec.structs.asdict(settings.config) if name not in _ONLY_SHOWN]
-    values = {name: getattr(settings.config, name) for name in names}
-    return {
-        name: value
-        for name, value in values.items()
-        if settings.origins[name.replace("_", "-")] != "default"
-    }
+    changed = [
+        key.replace("-", "_")
+        for key, origin in settings.origins.items()
+        if origin != "default" and key in settings.taken
+    ]
+    return {name: getattr(settings.config, name) for name in changed if name not in _ONLY_SHOWN}

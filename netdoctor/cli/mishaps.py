@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
+from netdoctor.cli.command import LISTS
+from netdoctor.config import KEYS, seen_from_here
 from netdoctor.errors import NetDoctorError, UsageError
 
 
@@ -87,10 +89,29 @@ def command_of(arguments: Sequence[str]) -> str:
 def wanted_format(arguments: Sequence[str]) -> str | None:
     """The --format that was asked for, be it in a command line that does not parse."""
     chosen = _last_value(arguments, "--format")
-    if chosen is None:
-        file = _last_value(arguments, "--config")
-        chosen = str(_setting_in(file, "format")) if file else None
-    return chosen
+    return str(_in_file(arguments).get("format")) if chosen is None else chosen
+
+
+def _in_file(arguments: Sequence[str]) -> Mapping[str, Any]:
+    """What the file of a command line says for its command, unchecked; nothing if it is broken."""
+    from netdoctor.settings.files import find_file, read_file, read_found
+
+    given, name = _last_value(arguments, "--config"), command_of(arguments)
+    if name in LISTS:
+        return {}
+    try:
+        if given is not None:
+            file = read_file(Path(given))
+        elif "--no-config" in arguments or (found := find_file()) is None:
+            return {}
+        else:
+            file = read_found(found)
+    except NetDoctorError:
+        return {}
+    sections = file.values.get("commands")
+    section = sections.get(name) if isinstance(sections, dict) else None
+    values = {**file.values, **(section if isinstance(section, dict) else {})}
+    return seen_from_here({key: each for key, each in values.items() if key in KEYS}, KEYS, file)
 
 
 def wanted_reports(arguments: Sequence[str]) -> dict[str, str]:
@@ -101,11 +122,14 @@ def wanted_reports(arguments: Sequence[str]) -> dict[str, str]:
     from netdoctor.cli.reports import check_distinct, parse_reports
     from netdoctor.config import REPORT_KINDS
 
-    file = _last_value(arguments, "--config")
-    given = _values(arguments, "--report")
-    others = {each: _last_value(arguments, each) for each in ("--write-baseline", "--history")}
+    given, in_file = _values(arguments, "--report"), _in_file(arguments)
+    found = in_file.get("report") or {}
+    others = {
+        option: str(_last_value(arguments, option) or in_file.get(option.removeprefix("--")) or "")
+        for option in ("--write-baseline", "--history")
+    }
     try:
-        found = parse_reports(given) if given else _setting_in(file, "report") if file else {}
+        found = parse_reports(given) if given else found
         if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
             return {}
         check_distinct(found, others)
@@ -128,15 +152,6 @@ def _values(arguments: Sequence[str], option: str) -> list[str]:
         elif argument.startswith(f"{option}="):
             values.append(argument.partition("=")[2])
     return values
-
-
-def _setting_in(file: str, key: str) -> Any:
-    from netdoctor.config import read_file
-
-    try:
-        return read_file(Path(file)).get(key)
-    except NetDoctorError:
-        return None
 
 
 def _commands() -> list[str]:

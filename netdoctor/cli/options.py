@@ -160,12 +160,16 @@ REPORT: Options = {
     ),
     "config": Annotated[
         Path | None,
-        _option(_REPORT, "--config", metavar="FILE", help="Settings from a YAML file; flags win."),
+        _option(
+            _REPORT, "--config", metavar="FILE",
+            help="Settings from here, not from the nearest netdoctor.yaml or pyproject.toml.",
+        ),
     ],
+    "no_config": _flag(_REPORT, "--no-config", help="Take no settings from any file."),
     "traceback": _flag(_REPORT, "--traceback", help="Show the traceback of an error."),
 }  # fmt: skip
 
-_EMPTY: dict[str, Any] = {"set": [], "config": None, "traceback": False}
+_EMPTY: dict[str, Any] = {"set": [], "config": None, "no_config": False, "traceback": False}
 
 
 def default(name: str) -> Any:

@@ -87,5 +87,5 @@ def commands_of(rule: Rule) -> list[str]:
 
 def register(app: App) -> None:
     """Adds both commands."""
-    command(app, "rules", REPORT, panel=_PANEL)(rules)
-    command(app, "rule", REPORT, panel=_PANEL)(rule)
+    command(app, "rules", REPORT, panel=_PANEL, looks_for_file=False)(rules)
+    command(app, "rule", REPORT, panel=_PANEL, looks_for_file=False)(rule)

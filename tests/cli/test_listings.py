@@ -57,12 +57,12 @@ def test_config_shows_every_setting_with_its_origin(netdoctor: CommandLine, tmp_
     arguments = ["--config", "c.yaml", "--batches", "3", "--set", "ACT002.threshold=0.6"]
     rows = document(netdoctor, "config", *arguments)["tables"]["settings"]
     shown = {row["key"]: (row["value"], row["origin"]) for row in rows}
-    assert shown["seed"] == (5, "file")
+    assert shown["seed"] == (5, "c.yaml:1")
     assert shown["batches"] == (3, "flag")
     assert shown["format"] == ("json", "flag")
     assert shown["workers"] == (0, "default")
     assert shown["rules.ACT002.threshold"] == (0.6, "flag")
-    assert shown["rules.ACT002.error_at"] == (0.8, "file")
+    assert shown["rules.ACT002.error_at"] == (0.8, "c.yaml:2")
     min_samples = catalogue()["ACT002"].thresholds["min_samples"]
     assert shown["rules.ACT002.min_samples"] == (min_samples, "default")
 

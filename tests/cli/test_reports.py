@@ -183,6 +183,34 @@ def test_a_config_file_names_reports(netdoctor: CommandLine) -> None:
     assert "a mapping" in err
 
 
+def test_a_file_that_is_found_names_reports_beside_itself(
+    netdoctor: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("netdoctor.yaml").write_text(
+        "report: {json: out/all.json}\ncommands: {deadneurons: {report: {json: out/dead.json}}}\n"
+    )
+    Path("inner").mkdir()
+    monkeypatch.chdir("inner")
+    netdoctor.report(HEALTHY)
+    assert run(netdoctor)[0] == 0
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["dead.json"]
+    assert netdoctor("rules").code == 0
+    assert not (tmp_path / "out" / "all.json").exists()
+    netdoctor.fail(ModelError("no such model"))
+    assert run(netdoctor)[0] == 2
+    assert "no such model" in (tmp_path / "out" / "dead.json").read_text()
+
+
+@pytest.mark.parametrize("broken", ["[1]", "3", "{json: 3}", "{3: a}", "{json: [a]}", "x"])
+def test_a_broken_file_is_one_message(netdoctor: CommandLine, broken: str) -> None:
+    Path("netdoctor.yaml").write_text(f"report: {broken}\nhistory: [3]\n")
+    netdoctor.report(HEALTHY)
+    code, out, err = run(netdoctor)
+    assert (code, out) == (2, "")
+    assert err.count("error: ") == 1
+    assert "Traceback" not in err
+
+
 def test_an_old_file_stays_whole_when_writing_fails(
     netdoctor: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
