@@ -85,6 +85,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     save_arrays: bool = False
     format: Format = Format.TEXT
     quiet: bool = False
+    report: dict[str, Text] = {}
     baseline: Text | None = None
     write_baseline: Text | None = None
     history: Text | None = None
@@ -92,15 +93,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
 
 
 FLAG_ONLY = frozenset({"trust-checkpoint"})
+REPORT_KINDS = ("html", "json", "junit", "github", "text")
 _EXAMPLES = {
     "mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225", "crop": "224 or 224,256",
     "layers": "[layer1.*, fc]", "select": "[ACT, dead-layer]", "ignore": "[ACT002]",
     "model-arg": "{num_classes: 10}", "rules": "{ACT002: {threshold: 0.6}}",
-    "device": "auto, cpu, cuda, cuda:N or mps",
+    "device": "auto, cpu, cuda, cuda:N or mps", "report": "{html: report.html}",
 }  # fmt: skip
 _KINDS: dict[str, Kind] = {
     "checkpoint": "path", "baseline": "path", "write-baseline": "path", "history": "path",
-    "out": "path", "data": "data", "loss": "code",
+    "out": "path", "report": "path", "data": "data", "loss": "code",
 }  # fmt: skip
 KEYS = {
     field.encode_name: Key(
@@ -261,6 +263,7 @@ def _checked(
         if key not in keys:
             raise blame(here, "unknown key", _known(str(key), keys, place, commands))
         checked[key] = convert(here, keys[key], spelled_out(key, value), blame)
+    _check_report_kinds(checked, place, blame)
     _check_rules(checked, place, blame)
     return checked
 
@@ -273,6 +276,14 @@ def _known(key: str, keys: Mapping[str, Key], place: Place, commands: Commands) 
             return f"it is an option of {owners[0]}: write it as commands.{owners[0]}.{key}"
     listing = f"`{' '.join(['netdoctor config', *place[1:]])}` lists every key"
     return listing if key in KEYS else near_miss(key, keys, otherwise=listing)
+
+
+def _check_report_kinds(values: Values, place: Place, blame: Blame) -> None:
+    for kind in values.get("report", {}):
+        if kind not in REPORT_KINDS:
+            known = f"the kinds are {', '.join(REPORT_KINDS)}"
+            hint = near_miss(kind, REPORT_KINDS, otherwise=known)
+            raise blame((*place, "report"), f"unknown kind {kind!r}", hint)
 
 
 def _check_rules(values: Values, place: Place, blame: Blame) -> None:

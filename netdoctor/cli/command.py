@@ -14,6 +14,7 @@ import typer
 
 from netdoctor.cli.options import Options, default
 from netdoctor.cli.own_options import from_file, opposite, own_keys
+from netdoctor.cli.reports import check_reports, parse_reports
 from netdoctor.config import KEYS, CommandKeys, Commands, Config, Format, Settings, merge
 from netdoctor.errors import UsageError
 from netdoctor.settings.assignments import parse_assignments, parse_thresholds
@@ -168,6 +169,8 @@ def _request(app: App, name: str, given: dict[str, Any]) -> Request:
         flags["model-arg"] = parse_assignments(flags["model-arg"], "--model-arg")
     if "set" in flags:
         flags["rules"] = parse_thresholds(flags.pop("set"))
+    if "report" in flags:
+        flags["report"] = parse_reports(flags["report"])
 
     def commands() -> Mapping[str, CommandKeys]:
         return app.command_keys
@@ -178,11 +181,12 @@ def _request(app: App, name: str, given: dict[str, Any]) -> Request:
     settings = settings_for(name)
     if name in LISTS:
         settings = dataclasses.replace(settings, config=_for_a_list(settings))
+    check_reports(settings.config)
     return Request(name, settings, model, settings_for, commands)
 
 
 def _for_a_list(settings: Settings) -> Config:
-    plain = {"format": Format.TEXT, "quiet": False}
+    plain = {"format": Format.TEXT, "quiet": False, "report": {}}
     changes = {key: value for key, value in plain.items() if settings.origins[key] == "file"}
     return msgspec.structs.replace(settings.config, **changes)
 

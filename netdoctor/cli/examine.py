@@ -32,6 +32,7 @@ _ONLY_SHOWN = {
     "save_arrays",
     "format",
     "quiet",
+    "report",
     "baseline",
     "write_baseline",
     "history",

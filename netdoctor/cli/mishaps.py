@@ -65,7 +65,7 @@ def usage_error(message: str, arguments: Sequence[str]) -> UsageError:
 
 
 def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
-    """One message on stderr; under a format for machines the error's document on stdout as well."""
+    """One message on stderr; the error's document on stdout and in files where one is asked for."""
     from netdoctor.render.values import printable
 
     unicode = (sys.stderr.encoding or "").lower().startswith("utf")
@@ -75,6 +75,10 @@ def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
     if (wanted := wanted_format(arguments)) in ("json", "github", "junit"):
         document = import_module(f"netdoctor.render.{wanted}").render_error
         print(document(command_of(arguments), error).rstrip("\n"))
+    if files := wanted_reports(arguments):
+        from netdoctor.cli.reports import write_errors
+
+        write_errors(files, command_of(arguments), error)
 
 
 def command_of(arguments: Sequence[str]) -> str:
@@ -110,16 +114,44 @@ def _in_file(arguments: Sequence[str]) -> Mapping[str, Any]:
     return seen_from_here({key: each for key, each in values.items() if key in KEYS}, KEYS, file)
 
 
+def wanted_reports(arguments: Sequence[str]) -> dict[str, str]:
+    """The files of --report by kind, be it in a command line that does not parse.
+
+    None where they are asked for wrongly, or lie in the place of another file that is written.
+    """
+    from netdoctor.cli.reports import check_distinct, parse_reports
+    from netdoctor.config import REPORT_KINDS
+
+    given, in_file = _values(arguments, "--report"), _in_file(arguments)
+    found = in_file.get("report") or {}
+    others = {
+        option: str(_last_value(arguments, option) or in_file.get(option.removeprefix("--")) or "")
+        for option in ("--write-baseline", "--history")
+    }
+    try:
+        found = parse_reports(given) if given else found
+        if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+            return {}
+        check_distinct(found, others)
+    except NetDoctorError:
+        return {}
+    return found if all(kind in REPORT_KINDS for kind in found) else {}
+
+
 def _last_value(arguments: Sequence[str], option: str) -> str | None:
-    value = None
+    return next(reversed(_values(arguments, option)), None)
+
+
+def _values(arguments: Sequence[str], option: str) -> list[str]:
+    values = []
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         if argument == "--":
             break
         if argument == option:
-            value = following
+            values.append(following)
         elif argument.startswith(f"{option}="):
-            value = argument.partition("=")[2]
-    return value
+            values.append(argument.partition("=")[2])
+    return values
 
 
 def _commands() -> list[str]:

@@ -151,6 +151,10 @@ PICTURES: Options = {
 _REPORT = "Report"
 REPORT: Options = {
     "format": Annotated[Format, _option(_REPORT, "--format", help="What goes to stdout.")],
+    "report": _texts(
+        _REPORT, "--report", metavar="KIND=FILE",
+        help="Also to files: html=a.html,junit=b.xml; html, json, junit, github, text. Repeatable.",
+    ),
     "quiet": _flag(
         _REPORT, "--quiet", help="Only the findings at or above --fail-on, and no progress."
     ),

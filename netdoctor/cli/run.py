@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from netdoctor.cli.command import Job
 from netdoctor.cli.mishaps import (
@@ -25,13 +26,24 @@ _COMPLETING = "_NETDOCTOR_COMPLETE"
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of `netdoctor ARGUMENTS`: 0, 1, 2 or 130, as the contract defines them."""
-    with pipe_safe() as out, warnings_once():
+    with pipe_safe() as out, warnings_once(), _as_typed(arguments):
         if shell := os.environ.get(_COMPLETING):
             code = _complete(shell, arguments)
         else:
             code = _run(list(arguments))
         out.flush()
         return 0 if out.closed_by_reader else code
+
+
+@contextmanager
+def _as_typed(arguments: Sequence[str]) -> Iterator[None]:
+    """A block in which `sys.argv` holds the arguments, wherever they came from."""
+    before = sys.argv
+    sys.argv = [*before[:1], *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def _run(arguments: list[str]) -> int:
