@@ -67,7 +67,7 @@ COMPLAINTS = (
 )  # fmt: skip
 
 _COLUMNS = (
-    Column("complaint", "Complaint", "name"),
+    Column("complaint", "Complaint"),
     Column("state", "Seen"),
     Column("causes", "Likely causes", hidden=True),
     Column("ruled_out", "Ruled out", hidden=True),
