@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdoctor.facts.loader import CopyFacts, Pair
-from netdoctor.probes.prints import Prints, exact_copies, near_copies
+from netdoctor.probes.near_copies import near_copies
+from netdoctor.probes.prints import Prints, exact_copies
 from netdoctor.probes.rereading import Again, lasting, stays_equal
 
 _PAIRS = 50
