@@ -27,7 +27,8 @@ from netdoctor.inputs.scan import LoaderSource, RawBatch
 from netdoctor.probes.batch_fields import Field, Fields, fields_of
 from netdoctor.probes.copies import Printed, copies_between, copies_within
 from netdoctor.probes.data_model import ModelTrial
-from netdoctor.probes.field_values import FieldScan, layout_of
+from netdoctor.probes.field_values import FieldScan
+from netdoctor.probes.image_layout import layout_of
 from netdoctor.probes.labels import LabelScan
 from netdoctor.probes.order import order_facts
 from netdoctor.probes.prints import SIDE, PrintScan
@@ -191,7 +192,8 @@ class _Scan:
                 shown = True
                 if field.values.ndim in (3, 4) and field.values.numel():
                     stats, label = scan.per_sample[-1], self._label_text(fields)
-                    self.sheet.add(field.values, scan.layout, stats, name, label)
+                    clean = scan.finite == scan.values
+                    self.sheet.add(field.values, scan.layout, stats, name, label, clean=clean)
         kept = _compared(fields, self.indices[-fields.size :] if self.indices is not None else ())
         first = kept[0] if kept else None
         layout: Layout = layout_of(first) if isinstance(first, Tensor) else ""

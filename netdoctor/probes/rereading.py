@@ -10,7 +10,7 @@ from torch import Tensor
 
 from netdoctor.inputs.scan import LoaderSource
 from netdoctor.probes.batch_fields import fields_of
-from netdoctor.probes.field_values import layout_of
+from netdoctor.probes.image_layout import layout_of
 
 T = TypeVar("T")
 _READINGS = 3
