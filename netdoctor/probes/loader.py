@@ -386,8 +386,25 @@ def _overlap(
             reason="the samples of a batch cannot be told apart", other=other.samples,
             other_name=against.description,
         )  # fmt: skip
+    if apart := _differ(scan, other):
+        return CopyFacts(reason=apart, other=other.samples, other_name=against.description)
     named = against.description
     return copies_between(printed, theirs, pictures, other_name=named, **reading)
+
+
+def _differ(ours: _Scan, theirs: _Scan) -> str:
+    """Why no sample of two splits can be the same; empty where some can."""
+    told = []
+    for scan in (ours, theirs):
+        field = next(each.read() for each in scan.fields.values() if each.role == "input")
+        shape = "×".join("?" if each is None else str(each) for each in field.shape)
+        told.append((field.kind == "image", field.dtype, shape))
+    (image, dtype, shape), (other_image, other_dtype, other_shape) = told
+    if (image and other_image) or (dtype == other_dtype and shape == other_shape):
+        return ""
+    if dtype == other_dtype and "?" in shape + other_shape:
+        return ""
+    return f"the other split's samples are {other_dtype} of {other_shape}, these {dtype} of {shape}"
 
 
 def _last_batch(source: LoaderSource, scan: _Scan) -> int | None:
