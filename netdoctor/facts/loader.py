@@ -68,6 +68,10 @@ class FieldFacts:
         padded: share of the values that are such padding.
         empty_rows: token rows of padding alone.
         correlated: whether all channels of an image are the same.
+        typical: median of the samples' deviations; NaN where there is none.
+        far: samples whose deviation is many times that.
+        far_deviation: the smallest of theirs.
+        far_at: names of the first of those samples.
     """
 
     name: str
@@ -96,6 +100,10 @@ class FieldFacts:
     padded: float = 0.0
     empty_rows: int = 0
     correlated: bool = False
+    typical: float = math.nan
+    far: int = 0
+    far_deviation: float = math.nan
+    far_at: tuple[str, ...] = ()
 
     @property
     def minimum(self) -> float:
@@ -137,7 +145,7 @@ class LabelFacts:
         shape: of one sample's target; None for an axis whose length varies.
         samples: how many targets were seen.
         counts: by class index in the order of the index, what is ignored left out; for class,
-            mask, sequence and one-hot targets.
+            mask, sequence and one-hot targets; for multi-label ones how often each column is 1.
         ignored: how often each of -100, 255 in a mask, and -1 in a mask or sequence was seen.
         classes: how many there are, as the user or the model says; None where nobody does.
         classes_from: `--num-classes` or `the model`; empty where nobody says.

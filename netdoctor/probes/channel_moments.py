@@ -15,7 +15,7 @@ from netdoctor.stats.histogram import FineHistogram
 _FEW = 4  # channels for which a histogram is kept
 _BINS = 60
 _CHUNK = 2**17  # values counted at a time
-_TAIL = 0.002  # of the values that may lie beside the drawn range, on both sides together
+_TAIL = 0.01  # of the values that may lie beside the drawn range, on both sides together
 _LONG = 4  # times the range without its tails: from there on they are not drawn
 
 

@@ -20,6 +20,7 @@ from netdoctor.probes.token_padding import Padding
 _NAMED = 8
 _MOST_CHANNELS = 4096
 _NEARLY = 1e-5  # of the field's deviation: a sample that varies less is nearly constant
+_FAR = 20  # times the usual deviation: a sample at another scale
 _BRIGHT = 64  # whole numbers above are pixels, not the pieces on a board
 _ROOMY = 16  # values of a sample; fewer may be one weight or one flag for all
 _LONG = 256  # values of a signal; shorter ones may be flat by nature
@@ -157,6 +158,7 @@ class FieldScan:
         if kind in ("image", "dense") and channels is not None:
             dead = _dead(channels, self.samples)
         filled = self.padding.read()
+        typical, far = _far(stats[:, 1])
         return FieldFacts(
             name=self.name, role=self.role, dtype=self.dtype, shape=tuple(self.shape or ()),
             kind=kind, layout=self.layout if kind == "image" else "",
@@ -169,6 +171,9 @@ class FieldScan:
             constant=len(blank), constant_at=tuple(map(self._name, blank[:_NAMED])),
             dead_channels=dead, padding=filled[0], padded=filled[1], empty_rows=filled[2],
             correlated=channels is not None and len(channels.mean) == 3 and _same(channels),
+            typical=typical, far=len(far),
+            far_deviation=float(stats[far, 1].min()) if far else math.nan,
+            far_at=tuple(map(self._name, far[:_NAMED])),
         )  # fmt: skip
 
     def _blank(self, kind: FieldKind, stats: NDArray[np.float32]) -> list[int]:
@@ -199,6 +204,15 @@ class FieldScan:
         if whole:
             return "tokens" if _is_integer(self.dtype) else "integers"
         return "tabular" if len(self.shape or ()) == 1 else "dense"
+
+
+def _far(deviations: NDArray[np.float32]) -> tuple[float, list[int]]:
+    """The median of the samples' deviations, and the rows that are at another scale."""
+    some = deviations[np.isfinite(deviations) & (deviations > 0)]
+    if not len(some):
+        return math.nan, []
+    typical = float(np.median(some))
+    return typical, np.flatnonzero(deviations > _FAR * typical).tolist()
 
 
 def constant_samples(spread: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
