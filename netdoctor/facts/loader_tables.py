@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netdoctor.facts.loader import CopyFacts, FieldFacts, LabelFacts, LoaderFacts
+from netdoctor.facts.loader import CopyFacts, LabelFacts, LoaderFacts
+from netdoctor.facts.loader_fields import FieldFacts
 from netdoctor.report import Column, Table
 
 _SHOWN_CLASSES = 12

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from netdoctor.facts.loader import FieldFacts, LoaderFacts
+from netdoctor.facts.loader import LoaderFacts
+from netdoctor.facts.loader_fields import FieldFacts
 from netdoctor.plots import style
 from netdoctor.plots.loader_samples import pairs, sheet
 from netdoctor.plots.loader_values import labels, ranges, values

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from netdoctor.facts.loader import Channels, FieldFacts, LabelFacts, LoaderFacts
+from netdoctor.facts.loader import LabelFacts, LoaderFacts
+from netdoctor.facts.loader_fields import Channels, FieldFacts
 from netdoctor.plots import style
 
 _MOST_BARS = 60

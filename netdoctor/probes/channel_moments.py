@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from netdoctor.facts.loader import Channels
+from netdoctor.facts.loader_fields import Channels
 from netdoctor.probes.row_statistics import RowStatistics
 from netdoctor.stats.histogram import FineHistogram
 

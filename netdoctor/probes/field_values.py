@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from netdoctor.facts.loader import Channels, FieldFacts, FieldKind, Layout
+from netdoctor.facts.loader_fields import Channels, FieldFacts, FieldKind, Layout
 from netdoctor.probes.batch_fields import Field, Role
 from netdoctor.probes.channel_moments import ChannelMoments
 from netdoctor.probes.image_layout import floats, layout_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from netdoctor.facts.loader import Layout
+from netdoctor.facts.loader_fields import Layout
 
 _SMALLEST_SIDE = 8  # of an image, in pixels
 

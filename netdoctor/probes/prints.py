@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from netdoctor.facts.loader import Layout
+from netdoctor.facts.loader_fields import Layout
 
 SIDE = 16  # of the small picture by which near copies are compared
 

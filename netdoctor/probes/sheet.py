@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from netdoctor.facts.loader import Layout, Shown
+from netdoctor.facts.loader import Shown
+from netdoctor.facts.loader_fields import Layout
 
 _LARGEST = 96  # pixels a side of a shown sample
 _ORDINARY = 24

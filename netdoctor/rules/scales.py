@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from netdoctor.facts.loader import FieldFacts
+from netdoctor.facts.loader_fields import FieldFacts
 
 _BYTE = 1 / 255
 _USUAL = {

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from netdoctor.facts.loader import FieldFacts, LoaderFacts
+from netdoctor.facts.loader import LoaderFacts
+from netdoctor.facts.loader_fields import FieldFacts
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.scales import is_bytes, twice
