@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netdoctor.facts.loader import CopyFacts, FieldFacts, LabelFacts, LoaderFacts
+from netdoctor.facts.loader import CopyFacts, LabelFacts, LoaderFacts
+from netdoctor.facts.loader_fields import FieldFacts
 from netdoctor.report import Column, Table
 
 _SHOWN_CLASSES = 12
@@ -105,7 +106,8 @@ def _classes(labels: LabelFacts) -> Table:
     counts = dict(labels.counts)
     if labels.classes is not None and labels.classes <= 10_000:
         counts = {label: counts.get(label, 0) for label in range(labels.classes)} | counts
-    total = max(sum(counts.values()), 1)
+    several = labels.kind == "multi-label"
+    total = max(labels.samples if several else sum(counts.values()), 1)
     rows = [
         {"class": label, "count": count, "share": count / total, "note": _note(label, labels)}
         for label, count in counts.items()
@@ -121,13 +123,14 @@ def _classes(labels: LabelFacts) -> Table:
         Column("share", "share", "percent"),
         Column("note", "note", priority=1),
     ]
-    return Table("classes", f"Classes of {labels.field}", columns, rows, _SHOWN_CLASSES)
+    title = f"{'Positives' if several else 'Classes'} of {labels.field}"
+    return Table("classes", title, columns, rows, _SHOWN_CLASSES)
 
 
 def _note(label: int, labels: LabelFacts) -> str:
     if label < 0 or (labels.classes is not None and label >= labels.classes):
         return "out of range"
-    return "" if label in labels.counts else "missing"
+    return "" if labels.counts.get(label) else "missing"
 
 
 def _pairs(name: str, title: str, copies: CopyFacts) -> Table:

@@ -169,7 +169,7 @@ def _of_samples(
     for index in indices:
         try:
             samples.append((index, source.dataset[index]))
-        except Exception as raised:
+        except (Exception, SystemExit) as raised:
             file = file_of(source.dataset, index)
             return DataError(
                 f"Sample {index} of {name} (batch {count}{f', {file}' if file else ''}) raised "

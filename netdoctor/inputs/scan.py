@@ -26,8 +26,9 @@ from torch.utils.data import (
 from torch.utils.data.distributed import DistributedSampler
 
 from netdoctor.inputs.loaders import own_random_states, seeded
+from netdoctor.inputs.waiting import watched
 
-_PATIENCE = 30  # seconds after which worker processes that give nothing are taken to hang
+_PATIENCE = 30  # seconds after which what gives nothing is taken to hang
 Order = Literal["sequential", "random", "weighted", "own", "unknown"]
 """How a loader draws: one sample after the other, shuffled, by weights, by the user's sampler."""
 
@@ -79,10 +80,15 @@ class LoaderSource:
         drawn: deque[Any] = deque()
         twin = _recording(self.loader, drawn)
         source = self.loader if twin is None else twin
-        with contextlib.closing(seeded(source, self.seed, self.description)) as stream:
+        with (
+            watched(self.description, _PATIENCE) as watch,
+            contextlib.closing(seeded(source, self.seed, self.description)) as stream,
+        ):
             for raw in itertools.islice(stream, limit):
+                watch.came()
                 indices = drawn.popleft() if drawn else None
                 yield RawBatch(raw, None if indices is None else _as_indices(indices))
+                watch.resumed()
 
     def sample(self, index: Hashable, seed: int | None = None) -> Any:
         """A batch of that one sample, read once more; None where that is not possible.

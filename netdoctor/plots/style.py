@@ -70,6 +70,12 @@ def write(
     where.text(x, y, printable(text), fontsize=size, parse_math=False, **look)
 
 
+def title(figure: Figure, text: str, below: str) -> None:
+    """A picture's title and the line below it."""
+    write(figure, 0.3, 0.28, text, size=12, weight="bold")
+    write(figure, 0.3, 0.55, below, size=8.5, color=FAINT)
+
+
 def x_labels(axes: Axes, places: Sequence[float], labels: Sequence[str], size: float = 7) -> None:
     """Ticks along the bottom with these labels."""
     axes.set_xticks(list(places))

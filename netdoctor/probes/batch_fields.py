@@ -78,7 +78,15 @@ class _Opened(dict[str, Any]):
 
 def _opened(raw: Any) -> Any:
     """An object that holds tensors by name, such as a batch of graphs, as a mapping of them."""
-    if isinstance(raw, (Tensor, Mapping, list, tuple)) or not hasattr(raw, "to"):
+    if isinstance(raw, Mapping) and "edge_index" in raw and "num_graphs" not in raw:
+        found = _Opened(raw)
+        found.num_graphs = _graphs(raw, found)
+        return found
+    if isinstance(raw, (Tensor, Mapping, list, tuple)):
+        return raw
+    if dataclasses.is_dataclass(raw):
+        return {each.name: getattr(raw, each.name) for each in dataclasses.fields(raw)}
+    if not hasattr(raw, "to"):
         return raw
     made = getattr(raw, "to_dict", None)
     held = made() if callable(made) else getattr(raw, "__dict__", {})
@@ -92,7 +100,7 @@ def _graphs(raw: Any, found: Mapping[str, Any]) -> int:
     target = found.get("y")
     if isinstance(said, int):
         return said
-    return len(target) if target is not None and target.ndim else 0
+    return len(target) if isinstance(target, Tensor) and target.ndim else 0
 
 
 def _parts(raw: Any) -> Iterator[tuple[str, Role, Any]]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdoctor.facts.loader import CopyFacts, Pair
-from netdoctor.probes.prints import Prints, exact_copies, near_copies
+from netdoctor.probes.near_copies import near_copies
+from netdoctor.probes.prints import Prints, exact_copies
 from netdoctor.probes.rereading import Again, lasting, stays_equal
 
 _PAIRS = 50
@@ -162,8 +163,10 @@ def _with_pictures(
     pairs: Sequence[_Placed], ours: Picture, theirs: Picture, most: int = 8
 ) -> tuple[Pair, ...]:
     shown = []
-    for number, (pair, first, second) in enumerate(pairs[:_PAIRS]):
-        if number < most:
+    left = {True: most, False: most}  # of exact copies and of near ones
+    for pair, first, second in pairs[:_PAIRS]:
+        if left[pair.similarity == 1] > 0:
+            left[pair.similarity == 1] -= 1
             one, other = ours(first), theirs(second)
             if one is not None and other is not None:
                 pair = dataclasses.replace(pair, pictures=(one, other))

@@ -30,6 +30,7 @@ class LabelScan:
         self.shape: list[int | None] | None = None
         self.samples = 0
         self.counts: Counter[int] = Counter()
+        self.positives: Counter[int] = Counter()  # by column of rows of 0 and 1
         self.distinct: set[float] | None = set()
         self.low, self.high = np.inf, -np.inf
         self.whole = True
@@ -119,6 +120,8 @@ class LabelScan:
         fits = bool(((sums - 1).abs() < 1e-3).all()) and bool((numbers >= 0).all())
         self.rows_sum_to_one = self.rows_sum_to_one and fits
         self.one_hot = self.two_values and self.rows_sum_to_one
+        if self.two_values:
+            self.positives.update(dict(enumerate((numbers > 0).sum(0).tolist())))
         if self.one_hot and values.shape[1] > 1:
             index = numbers.argmax(1)
             self.sequence.append(index.numpy())
@@ -169,6 +172,8 @@ class LabelScan:
             void = _VOID if kind != "class" else ()
             taken = [each for each in void if each in counts and _is_void(each, counts, classes)]
             ignored = {value: counts.pop(value) for value in (IGNORED, *taken) if value in counts}
+        elif kind == "multi-label":
+            counts = dict(self.positives)
         elif kind not in ("one-hot", "regression"):
             counts = {}
         some = np.isfinite(self.low)

@@ -7,36 +7,28 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from netdoctor.errors import DataError
-from netdoctor.facts.loader import (
-    CopyFacts,
-    FieldFacts,
-    LabelFacts,
-    Layout,
-    LoaderFacts,
-    Ragged,
-    Split,
-)
+from netdoctor.facts.loader import CopyFacts, LabelFacts, LoaderFacts, Ragged, Split
+from netdoctor.facts.loader_fields import FieldFacts, Layout
 from netdoctor.inputs.loaders import CollateError
 from netdoctor.inputs.open_loader import most_batches
 from netdoctor.inputs.scan import LoaderSource, RawBatch
 from netdoctor.probes.batch_fields import Field, Fields, fields_of
+from netdoctor.probes.compared import compared, differ, is_coarse
 from netdoctor.probes.copies import Printed, copies_between, copies_within
 from netdoctor.probes.data_model import ModelTrial
-from netdoctor.probes.field_values import FieldScan, layout_of
+from netdoctor.probes.field_values import FieldScan
+from netdoctor.probes.image_layout import layout_of
 from netdoctor.probes.labels import LabelScan
 from netdoctor.probes.order import order_facts
 from netdoctor.probes.prints import SIDE, PrintScan
-from netdoctor.probes.rereading import Again, again, lasting, stays_blank
+from netdoctor.probes.rereading import again, lasting, stays_blank
 from netdoctor.probes.sheet import SheetScan, picture_of
 
 Progress = Callable[[int, int], None]
-_FEW_VALUES = 64  # whole numbers a sample up to which equal ones are to be expected
-_SHORT = 32  # token ids a sample, likewise
 
 
 def measure(
@@ -72,7 +64,7 @@ def measure(
             hint="Check its path or filter; drop_last leaves out a batch that is not full.",
         )
     reread = again(source, scan.indices)
-    fields = tuple(each.read(_lasting(each, scan, reread)) for each in scan.fields.values())
+    fields = tuple(each.read(_lasting(each, scan, source)) for each in scan.fields.values())
     model = trial.read() if trial else None
     known, said = classes, "--num-classes" if classes is not None else ""
     if known is None and model is not None and model.outputs is not None:
@@ -191,8 +183,9 @@ class _Scan:
                 shown = True
                 if field.values.ndim in (3, 4) and field.values.numel():
                     stats, label = scan.per_sample[-1], self._label_text(fields)
-                    self.sheet.add(field.values, scan.layout, stats, name, label)
-        kept = _compared(fields, self.indices[-fields.size :] if self.indices is not None else ())
+                    clean = scan.finite == scan.values
+                    self.sheet.add(field.values, scan.layout, stats, name, label, clean=clean)
+        kept = compared(fields, self.indices[-fields.size :] if self.indices is not None else ())
         first = kept[0] if kept else None
         layout: Layout = layout_of(first) if isinstance(first, Tensor) else ""
         large = isinstance(first, Tensor) and min(first.shape[-2:], default=0) >= SIDE
@@ -250,11 +243,11 @@ class _Scan:
 
 
 def _lasting(
-    field: FieldScan, scan: _Scan, reread: Again | None
+    field: FieldScan, scan: _Scan, source: LoaderSource
 ) -> Callable[[list[int], float], list[int]] | None:
-    """Which blank samples of the first input are blank whenever they are read."""
-    first = next((each for each in scan.fields.values() if each.role == "input"), None)
-    if reread is None or field is not first or field.samples != scan.samples:
+    """Which blank samples of an input are blank whenever they are read."""
+    reread = again(source, scan.indices, field.name)
+    if reread is None or field.role != "input" or field.samples != scan.samples:
         return None
     return lambda blank, spread: lasting(blank, stays_blank(reread, spread))
 
@@ -279,45 +272,6 @@ def _the_label(found: Sequence[Field]) -> Field | None:
     return next(iter(named or found), None)
 
 
-_MASKS = ("attention_mask", "token_type_ids", "padding_mask")
-_NUMBERS = ("idx", "index", "indices", "id", "ids", "image_id", "sample_id", "example_id")
-
-
-def _compared(fields: Fields, indices: Sequence[Hashable]) -> list[Tensor | list[Tensor]]:
-    """The inputs that make two samples the same: no numbers of the samples, no padding."""
-    inputs = [each for each in fields.tensors if each.role == "input"]
-    kept = []
-    for field in inputs:
-        rows, name = _rows(field, fields.size), field.name.rpartition(".")[2]
-        if rows is None or (len(inputs) > 1 and name in _MASKS):
-            continue
-        numbers = isinstance(rows, Tensor) and rows.ndim == 1 and rows.tolist() == list(indices)
-        if len(inputs) > 1 and (numbers or name in _NUMBERS):
-            continue
-        kept.append(_without_padding(rows) if isinstance(rows, Tensor) else rows)
-    return kept
-
-
-def _without_padding(rows: Tensor) -> Tensor | list[Tensor]:
-    """Token rows without what fills them up, which depends on the longest one in the batch."""
-    if rows.ndim != 2 or rows.is_floating_point() or rows.shape[1] < 2:
-        return rows
-    same = (rows == rows[:, -1:]).flip(1).long().cumprod(1).sum(1)
-    last = rows[:, -1]
-    padded = (same > 1) | (last == 0)
-    ends = rows.shape[1] - torch.where(padded, same, torch.zeros_like(same))
-    return [row[:end] for row, end in zip(rows, ends.tolist(), strict=True)]
-
-
-def _rows(field: Field, size: int) -> Tensor | list[Tensor] | None:
-    """The field's values where there is one row a sample."""
-    values = field.values
-    if isinstance(values, Tensor):
-        return values if values.ndim and len(values) == size else None
-    tensors = [each for each in values or () if isinstance(each, Tensor)]
-    return tensors if len(tensors) == size else None
-
-
 def ragged_from(error: CollateError, source: LoaderSource) -> Ragged:
     """The batch that could not be put together, and which of its samples differ from most."""
     samples = tuple((source.name(index), shapes) for index, shapes in error.samples)
@@ -333,22 +287,10 @@ def _reading(
     """Whether equal inputs are to be expected, and whether images are compared by their looks."""
     inputs = [each for each in fields if each.role == "input"]
     return {
-        "natural": all(_is_coarse(each) for each in inputs),
+        "natural": all(is_coarse(each) for each in inputs),
         "near": bool(inputs) and inputs[0].kind == "image",
         "paired": labels is not None and labels.kind in ("sequence", "text"),
     }
-
-
-def _is_coarse(field: FieldFacts) -> bool:
-    """Whether a field takes so few different values that equal samples come by chance."""
-    size = field.values / max(field.samples, 1)
-    if field.kind == "tokens":
-        return size * (1 - field.padded) < _SHORT
-    if field.kind in ("binary", "other"):
-        return True
-    if field.kind == "integers":
-        return size < _FEW_VALUES
-    return field.kind == "tabular" and (size < 4 or field.whole > 0.5)
 
 
 def _no_copies(
@@ -384,6 +326,8 @@ def _overlap(
             reason="the samples of a batch cannot be told apart", other=other.samples,
             other_name=against.description,
         )  # fmt: skip
+    if apart := differ(scan.fields.values(), other.fields.values()):
+        return CopyFacts(reason=apart, other=other.samples, other_name=against.description)
     named = against.description
     return copies_between(printed, theirs, pictures, other_name=named, **reading)
 

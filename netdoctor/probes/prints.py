@@ -1,10 +1,10 @@
-"""Fingerprints of samples: one of all bytes, one of how an image looks, and what has the same."""
+"""Fingerprints of samples: one of all bytes, and one of how an image looks."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from hashlib import blake2b
+from hashlib import sha1
 
 import numpy as np
 import torch
@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from netdoctor.facts.loader import Layout
+from netdoctor.facts.loader_fields import Layout
 
 SIDE = 16  # of the small picture by which near copies are compared
-_BANDS = 8
-_MOST_IN_BUCKET = 24
-_BITS = 12  # of 128 that near copies may differ in
-_ALIKE = 0.995  # correlation of small pictures from which they are near copies
-_APART = 0.1  # and of the typical deviation at most so far from each other
-_LIVELY = 0.3  # of the typical deviation: pictures with less in them are all alike
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,15 +79,15 @@ def _contents(
     inputs: Sequence[Tensor | list[Tensor]], layout: Layout = ""
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     count = len(inputs[0])
-    hashes = [blake2b(digest_size=8) for _ in range(count)]
+    hashes = [sha1(usedforsecurity=False) for _ in range(count)]
     blank = np.ones(count, bool)
     for number, values in enumerate(inputs):
         for row, each in enumerate(_rows(values)):
             if each.size:
                 hashes[row].update(repr(each.shape).encode() if isinstance(values, list) else b"")
-                hashes[row].update(each.tobytes())
-                blank[row] &= _is_blank(each, "" if number else layout)
-    found = [int.from_bytes(each.digest(), "little") for each in hashes]
+                hashes[row].update(each.data)
+                blank[row] &= bool(blank[row]) and _is_blank(each, "" if number else layout)
+    found = [int.from_bytes(each.digest()[:8], "little") for each in hashes]
     return np.array(found, np.uint64), blank
 
 
@@ -125,8 +119,7 @@ def small_pictures(images: Tensor, layout: Layout) -> NDArray[np.float16]:
     """(N, SIDE²) brightness of images (N, C, H, W), averaged down, about each one's own mean."""
     images = images.movedim(-1, 1) if layout == "channels-last" else images
     grey = images[:, :3].float().mean(1, keepdim=True)
-    grey = torch.nan_to_num(grey, 0.0, 0.0, 0.0)
-    small = adaptive_avg_pool2d(grey, SIDE).flatten(1)
+    small = adaptive_avg_pool2d(grey, SIDE).flatten(1).nan_to_num(0.0, 0.0, 0.0)
     found: NDArray[np.float16] = small.clamp(-6e4, 6e4).to(torch.float16).numpy()
     return found
 
@@ -140,83 +133,3 @@ def exact_copies(content: NDArray[np.uint64], usable: NDArray[np.bool_]) -> list
     cuts = np.flatnonzero(content[order][1:] != content[order][:-1]) + 1
     groups = [each for each in np.split(order, cuts) if len(each) > 1]
     return sorted(groups, key=lambda group: int(group[0]))
-
-
-def near_copies(
-    small: NDArray[np.float16], usable: NDArray[np.bool_]
-) -> list[tuple[int, int, float]]:
-    """Pairs of places whose small pictures are nearly the same, with their correlation.
-
-    Candidates share a sixteenth of a 128-bit hash of brightness differences between neighbours;
-    each is then compared in full.
-
-    Args:
-        small: (N, SIDE²) small pictures.
-        usable: (N,) which of them to compare.
-    """
-    places = np.flatnonzero(usable)
-    if len(places) < 2 or not len(small):
-        return []
-    spread = small.astype(np.float32).std(1)
-    typical = float(np.median(spread[places]))
-    places = places[spread[places] > _LIVELY * typical]
-    words = _difference_hashes(small[places])
-    first, second = _candidates(words)
-    if not len(first):
-        return []
-    apart = _bit_count(words[first] ^ words[second]).sum(1)
-    close = apart <= _BITS
-    first, second = places[first[close]], places[second[close]]
-    found = []
-    for start in range(0, len(first), 4096):
-        part = slice(start, start + 4096)
-        found += _verified(small, first[part], second[part], typical)
-    return sorted(found)
-
-
-def _verified(
-    small: NDArray[np.float16], first: NDArray[np.int64], second: NDArray[np.int64], typical: float
-) -> list[tuple[int, int, float]]:
-    a, b = small[first].astype(np.float32), small[second].astype(np.float32)
-    distance = np.sqrt(((a - b) ** 2).mean(1))
-    a -= a.mean(1, keepdims=True)
-    b -= b.mean(1, keepdims=True)
-    alike = (a * b).sum(1) / np.maximum(np.sqrt((a**2).sum(1) * (b**2).sum(1)), 1e-30)
-    good = np.flatnonzero((alike >= _ALIKE) & (distance <= _APART * typical))
-    return [(int(first[each]), int(second[each]), float(alike[each])) for each in good]
-
-
-def _difference_hashes(small: NDArray[np.float16]) -> NDArray[np.uint16]:
-    """(N, 8) words of 16 bits: along rows and columns, whether the next block is brighter."""
-    grid = small.reshape(-1, SIDE, SIDE).astype(np.float32)
-    blocks = grid.reshape(-1, 8, 2, 8, 2).mean((2, 4))
-    right = np.roll(blocks, -1, 2) > blocks
-    below = np.roll(blocks, -1, 1) > blocks
-    bits = np.concatenate([right.reshape(-1, 64), below.reshape(-1, 64)], 1)
-    packed = np.packbits(bits, axis=1)
-    return packed.reshape(-1, _BANDS, 2).view(np.uint16)[..., 0]
-
-
-def _candidates(words: NDArray[np.uint16]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs that have one of the words in common; in a full bucket only those near each other."""
-    pairs = []
-    for band in range(words.shape[1]):
-        order = np.argsort(words[:, band], kind="stable")
-        keys = words[order, band]
-        for step in range(1, min(_MOST_IN_BUCKET, len(order) - 1) + 1):
-            same = np.flatnonzero(keys[step:] == keys[:-step])
-            if not len(same):
-                break
-            one, other = order[same], order[same + step]
-            pairs.append(np.stack([np.minimum(one, other), np.maximum(one, other)], 1))
-    if not pairs:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    every = np.unique(np.concatenate(pairs), axis=0)
-    return every[:, 0], every[:, 1]
-
-
-def _bit_count(words: NDArray[np.uint16]) -> NDArray[np.int64]:
-    table = np.array([bin(each).count("1") for each in range(256)], np.int64)
-    halves = words[..., None].view(np.uint8)
-    found: NDArray[np.int64] = table[halves].sum(-1)
-    return found

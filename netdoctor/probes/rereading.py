@@ -10,7 +10,7 @@ from torch import Tensor
 
 from netdoctor.inputs.scan import LoaderSource
 from netdoctor.probes.batch_fields import fields_of
-from netdoctor.probes.field_values import layout_of
+from netdoctor.probes.image_layout import layout_of
 
 T = TypeVar("T")
 _READINGS = 3
@@ -18,14 +18,21 @@ _MOST = 48  # samples that are read again
 _SECONDS = 2.0
 
 Again = Callable[[int], "list[Tensor] | None"]
-"""The place of a sample in the scan -> its first input, read under each of a few seeds."""
+"""The place of a sample in the scan -> an input of it, read under each of a few seeds."""
 
 
-def again(source: LoaderSource, indices: Sequence[Hashable] | None) -> Again | None:
+def again(
+    source: LoaderSource, indices: Sequence[Hashable] | None, field: str = ""
+) -> Again | None:
     """How to read a sample again, the same seeds for every sample; None where that cannot be.
 
     Two samples that hold the same are then equal in every reading, however random the transform
     is; two that chance made equal are not.
+
+    Args:
+        source: the loader.
+        indices: of the samples in the scan.
+        field: the input's name; empty for the first.
     """
     if indices is None:
         return None
@@ -34,18 +41,18 @@ def again(source: LoaderSource, indices: Sequence[Hashable] | None) -> Again | N
         found = []
         for number in range(1, _READINGS + 1):
             raw = source.sample(indices[place], source.seed + number)
-            first = None if raw is None else _first_input(raw)
-            if first is None:
+            read = None if raw is None else _input(raw, field)
+            if read is None:
                 return None
-            found.append(first)
+            found.append(read)
         return found
 
     return readings
 
 
-def _first_input(raw: object) -> Tensor | None:
+def _input(raw: object, name: str) -> Tensor | None:
     for field in fields_of(raw, None).tensors:
-        if field.role == "input":
+        if field.role == "input" and name in ("", field.name):
             return field.values if isinstance(field.values, Tensor) else None
     return None
 

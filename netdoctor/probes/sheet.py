@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from netdoctor.facts.loader import Layout, Shown
+from netdoctor.facts.loader import Shown
+from netdoctor.facts.loader_fields import Layout
 
 _LARGEST = 96  # pixels a side of a shown sample
 _ORDINARY = 24
@@ -34,6 +35,8 @@ class SheetScan:
         stats: NDArray[np.float32],
         names: Callable[[int], str],
         labels: Callable[[int], str],
+        *,
+        clean: bool = False,
     ) -> None:
         """Adds a batch.
 
@@ -43,6 +46,7 @@ class SheetScan:
             stats: (N, 4) mean, deviation, minimum and maximum of each sample.
             names: of the samples by their place in the batch.
             labels: in a few characters, likewise.
+            clean: whether all values are known to be finite.
         """
         self._stats.append(stats)
 
@@ -54,7 +58,8 @@ class SheetScan:
         for row in range(0, len(values), step):
             if len(self._ordinary) < _ORDINARY and (made := shown(row)):
                 self._ordinary.append(made)
-        finite = values.reshape(len(values), -1).isfinite().all(1).numpy()
+        flat = values.reshape(len(values), -1)
+        finite = np.ones(len(values), bool) if clean else flat.isfinite().all(1).numpy()
         self._add_wrong("NaN or Inf", np.flatnonzero(~finite), shown)
         self._add_wrong("constant", np.flatnonzero(finite & (stats[:, 1] == 0)), shown)
         for column in (0, 1):

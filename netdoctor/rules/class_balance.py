@@ -107,7 +107,7 @@ def class_imbalance(
     missing = [label for label, count in counts.items() if not count]
     seen = (
         f"class {least} never comes" if not counts[least] else
-        f"class {least} {counts[least]} times"
+        f"class {least} {_times(counts[least])}"
     )  # fmt: skip
     yield Hit(
         labels.field,
@@ -117,6 +117,10 @@ def class_imbalance(
         "Draw with a WeightedRandomSampler or weight the classes in the loss, and watch a metric "
         "for each class.",
     )  # fmt: skip
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _with_missing(labels: LabelFacts) -> dict[int, int]:

@@ -36,8 +36,9 @@ def duplicate_samples(
 
     Remedy: remove the copies before the data are split.
 
-    Source: exact: hash of all bytes; near: hash of brightness differences, then correlation of
-    pictures of 16×16 of 0.995 or more (house heuristic).
+    Source: exact: hash of all bytes; near: hash by random planes, then correlation of
+    pictures of 16×16 without what all share, and a distance far below that of the 20th neighbour
+    (house heuristic).
     """
     copies = facts.copies
     if copies.reason or copies.natural or not copies.compared:

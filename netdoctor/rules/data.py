@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netdoctor.facts.loader import FieldFacts, LoaderFacts
+from netdoctor.facts.loader import LoaderFacts
+from netdoctor.facts.loader_fields import FieldFacts
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from netdoctor.facts.loader import FieldFacts, LoaderFacts
+from netdoctor.facts.loader import LoaderFacts
+from netdoctor.facts.loader_fields import FieldFacts
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.scales import is_bytes, twice
@@ -25,8 +26,9 @@ def unnormalised_input(
     """Inputs at a scale that networks do not learn from well.
 
     Measures: for images, values from 0 to 255 that nobody scaled; for colour images also a
-    standard deviation of `threshold` or more over at least `min_samples` samples. For rows of
-    numbers, a column whose mean or deviation exceeds `largest`.
+    standard deviation of `threshold` or more over at least `min_samples` samples, or single images
+    that have it and 20 times the usual one. For rows of numbers, a column whose mean or deviation
+    exceeds `largest`.
 
     Why: first-layer gradients grow with the inputs; the learning rate that suits them suits no
     other layer.
@@ -67,6 +69,9 @@ def _is_film(field: FieldFacts) -> bool:
 def _image_scale(field: FieldFacts, threshold: float, min_samples: int) -> Iterator[Hit]:
     colour = field.channels is not None and len(field.channels.mean) in (3, 4)
     enough = colour and field.samples >= min_samples and not field.correlated
+    if enough and field.far and field.far_deviation >= threshold > field.typical:
+        yield _another_scale(field, threshold)
+        return
     if not is_bytes(field) and not (enough and field.std >= threshold):
         return
     if field.std < threshold:
@@ -82,6 +87,20 @@ def _image_scale(field: FieldFacts, threshold: float, min_samples: int) -> Itera
         "Divide by 255, then normalise by mean and standard deviation: "
         "transforms.ToTensor() and transforms.Normalize(mean, std)."
         if is_bytes(field) else "Subtract the mean and divide by the standard deviation.",
+    )  # fmt: skip
+
+
+def _another_scale(field: FieldFacts, threshold: float) -> Hit:
+    more = f" and {field.far - len(field.far_at)} more" if field.far > len(field.far_at) else ""
+    return Hit(
+        field.name,
+        f"{field.far} of {field.samples} images are at another scale than the others: "
+        f"{'sample' if field.far == 1 else 'samples'} {', '.join(field.far_at)}{more} with a "
+        f"standard deviation of {field.far_deviation:.3g} or more, {field.typical:.3g} being usual",
+        {"std": field.far_deviation, "threshold": threshold, "usual": field.typical,
+         "samples": field.far, "indices": list(field.far_at)},
+        "Look at those samples: their files are of another type (16 bits, say), or pass another "
+        "transform.",
     )  # fmt: skip
 
 

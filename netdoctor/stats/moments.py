@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from netdoctor.facts.activations import Moments
+from netdoctor.stats.histogram import FineHistogram
 from netdoctor.stats.view import double
 
 _CHUNK = 2**18  # values that stay in a core's cache between two operations
 _CANCELS = 0.25  # deviations that are less of the plain squares than this are taken one by one
 _RUN = 1024  # values that are summed in float32 before float64 takes over
-_LARGEST = float(np.finfo(np.float32).max)
-_HISTOGRAM_SHIFT = 18  # keeps a float32's sign, exponent and five bits of its mantissa
-_BINS = 2 ** (32 - _HISTOGRAM_SHIFT)
 
 
 class MomentAccumulator:
@@ -37,7 +35,7 @@ class MomentAccumulator:
         self.finite = self.zeros = self.small = 0
         self.mean = self.squares = 0.0
         self.minimum, self.maximum = math.inf, -math.inf
-        self.bins = np.zeros(_BINS if detailed else 0, np.int64)
+        self.fine = FineHistogram() if detailed else None
 
     def update(self, flat: Tensor, total: float | None = None) -> None:
         """Adds a batch.
@@ -61,8 +59,8 @@ class MomentAccumulator:
         self.maximum = max(self.maximum, float(high))
         mean = total / flat.numel()
         self._merge(flat.numel(), *_mean_and_squares(flat, mean, self.cancels))
-        if self.detailed:
-            self._count_values(flat)
+        if self.fine is not None:
+            self._count_values(flat, self.fine)
 
     def _set_aside(self, flat: Tensor) -> Tensor:
         """Counts the non-finite values; returns the others."""
@@ -71,14 +69,11 @@ class MomentAccumulator:
         self.negative_inf += int(flat.isneginf().sum())
         return flat[flat.isfinite()]
 
-    def _count_values(self, flat: Tensor) -> None:
+    def _count_values(self, flat: Tensor, fine: FineHistogram) -> None:
         for chunk in _numpy_chunks(flat):
             self.zeros += int(np.count_nonzero(chunk == 0))
             self.small += int(np.count_nonzero(np.abs(chunk) < 0.01))
-            if chunk.dtype == np.float64:
-                chunk = np.clip(chunk, -_LARGEST, _LARGEST)
-            bits = chunk.astype(np.float32, copy=False).view(np.uint32) >> _HISTOGRAM_SHIFT
-            self.bins += np.bincount(bits, minlength=len(self.bins))
+            fine.add(chunk)
 
     def _merge(self, count: int, mean: float, squares: float) -> None:
         """Chan, Golub and LeVeque 1983, equation 2.1."""
@@ -94,7 +89,8 @@ class MomentAccumulator:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
-        self.bins = self.bins + other.bins
+        if self.fine is not None and other.fine is not None:
+            self.fine.merge(other.fine)
         if other.finite:
             self._merge(other.finite, other.mean, other.squares)
 
@@ -115,35 +111,8 @@ class MomentAccumulator:
         )
 
     def histogram(self, bins: int = 64) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Counts over evenly spaced bins, and their edges, for drawing.
-
-        The counts are kept in bins of a 32nd of an octave, and the values of such a fine bin are
-        taken to lie evenly in it, so a drawn count is off by part of a fine bin at most.
-        Independent of how the data were batched.
-        """
-        low, high = self.minimum, self.maximum
-        if not self.finite or low == high:
-            middle = low if self.finite else 0.0
-            return np.array([self.finite], np.int64), np.array([middle - 0.5, middle + 0.5])
-        first, last, counts = _fine_bins(self.bins, low, high)
-        edges = np.linspace(low, high, bins + 1)
-        width = np.where(last > first, last - first, 1.0)
-        share = np.clip((edges[:, None] - first) / width, 0, 1)
-        below = np.where((first == last) & (edges[:, None] > first), 1, share) @ counts
-        below[0], below[-1] = 0, self.finite
-        return np.diff(np.rint(below)).astype(np.int64), edges
-
-
-def _fine_bins(
-    bins: NDArray[np.int64], low: float, high: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """The bounds of the occupied fine bins, clipped to the range, and their counts."""
-    occupied = np.flatnonzero(bins)
-    bits = occupied.astype(np.uint32) << _HISTOGRAM_SHIFT
-    near = bits.view(np.float32).astype(np.float64)
-    far = (bits | (2**_HISTOGRAM_SHIFT - 1)).view(np.float32).astype(np.float64)
-    first, last = np.minimum(near, far), np.maximum(near, far)
-    return np.clip(first, low, high), np.clip(last, low, high), bins[occupied]
+        """Counts over evenly spaced bins of the whole range, and their edges, for drawing."""
+        return (self.fine or FineHistogram()).drawn(self.minimum, self.maximum, bins)
 
 
 def _mean_and_squares(flat: Tensor, mean: float, cancels: float) -> tuple[float, float]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netdoctor.facts.loader import Channels, CopyFacts, LoaderFacts, Pair, Shown
+from netdoctor.facts.loader import CopyFacts, LoaderFacts, Pair, Shown
+from netdoctor.facts.loader_fields import Channels
 from netdoctor.plots.loader import arrays, figures
 from tests.plots.reading import collisions, strings
 from tests.rules.loader_cases import field, labelled, scan

@@ -27,8 +27,9 @@ from torch.utils.data import (
 from netdoctor.errors import DataError, UsageError
 from netdoctor.facts.loader import LoaderFacts
 from netdoctor.inputs.open_loader import open_loader, split_of
+from netdoctor.probes.near_copies import near_copies
 from netdoctor.probes.order import runs_test
-from netdoctor.probes.prints import near_copies, small_pictures
+from netdoctor.probes.prints import small_pictures
 from netdoctor.rules.class_balance import least_ratio
 from tests.loaders import HEALTHY, check_loader, crops, loader, normalised
 

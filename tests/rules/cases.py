@@ -12,7 +12,7 @@ from netdoctor.facts.faithfulness import Sanity, SanityFacts
 from netdoctor.facts.forward import ForwardCall, ForwardFacts, NormFault, StateFault
 from netdoctor.facts.gradflow import CallGradient, Cause, GradientFacts, ParameterGradient, State
 from netdoctor.facts.head import Broadcast, HeadFacts, OutputValues
-from netdoctor.facts.loader import Channels
+from netdoctor.facts.loader_fields import Channels
 from netdoctor.facts.overfit import Attempt, End, GradientStates, OverfitFacts
 from netdoctor.facts.site import Site
 from netdoctor.facts.target import TargetFacts

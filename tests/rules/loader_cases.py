@@ -7,15 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from netdoctor.facts.loader import (
-    Channels,
-    CopyFacts,
-    FieldFacts,
-    LabelFacts,
-    LoaderFacts,
-    OrderFacts,
-    Ragged,
-)  # fmt: skip
+from netdoctor.facts.loader import CopyFacts, LabelFacts, LoaderFacts, OrderFacts, Ragged
+from netdoctor.facts.loader_fields import Channels, FieldFacts  # fmt: skip
 
 
 def field(**changes: Any) -> FieldFacts:
