@@ -1,0 +1,299 @@
+"""The graph folded to what can be read: boxes of rows, and links between the rows. No torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import os.path
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from netdoctor.facts.graph import GraphEdge, GraphFacts, Shape
+from netdoctor.facts.graph_tree import Group, Tree, groups_in, nodes_in, tree_of
+
+READABLE = 90
+"""Rows and boxes that fit on a page."""
+_LINKS_A_ROW = 2
+
+Role = Literal["input", "output", "layer", "function", "folded"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the map: a call, or a folded module with all that ran inside.
+
+    Attributes:
+        key: unique in the map, `n12`, `s3`.
+        title: the name inside the box that it is in: `conv1`, `1–5`, `add`.
+        kind: the class or function: `Conv2d`, `Bottleneck`.
+        role: `folded` where calls inside are not drawn.
+        nodes: the indices of all nodes that it stands for.
+        scopes: of the module calls that it stands for.
+        times: of how many equal blocks it is the first.
+        calls: how often the module was called, where its calls are drawn as one or apart.
+        shape: of what comes out.
+        parameters: number of weights, of all equal blocks together.
+    """
+
+    key: str
+    title: str
+    kind: str
+    role: Role
+    nodes: tuple[int, ...]
+    scopes: tuple[int, ...] = ()
+    times: int = 1
+    calls: int = 1
+    shape: Shape | None = None
+    parameters: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Box:
+    """A module call, or a run of equal blocks, whose inside is drawn."""
+
+    key: str
+    title: str
+    kind: str
+    items: tuple[Row | Box, ...]
+    scopes: tuple[int, ...] = ()
+    times: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Link:
+    """What goes from one row to another: its shapes, each once."""
+
+    source: str
+    target: str
+    shapes: tuple[Shape, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Map:
+    """What is drawn.
+
+    Attributes:
+        root: the model.
+        links: between rows.
+        depth: down to which level modules are opened.
+        deepest: the level at which everything is open.
+    """
+
+    root: Box
+    links: tuple[Link, ...]
+    depth: int
+    deepest: int
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, in the order of the pass."""
+        return rows_in(self.root)
+
+
+def rows_in(item: Row | Box) -> Iterator[Row]:
+    """The rows in a box."""
+    if isinstance(item, Row):
+        yield item
+    else:
+        for each in item.items:
+            yield from rows_in(each)
+
+
+def folded(facts: GraphFacts, *, depth: int | None = None, expand: Sequence[str] = ()) -> Map:
+    """The map of a graph.
+
+    Left out is what only moves values (views, indices, casts, a Dropout that is off) and what is
+    computed from no input. Equal consecutive blocks are one, and so are calls of one layer with
+    weights that do not depend on each other.
+
+    Args:
+        facts: what ran.
+        depth: opens modules down to this level, 1 for the model's own children; None for as deep
+            as it stays readable.
+        expand: names or shell patterns of modules to open whatever their level.
+    """
+    tree = tree_of(facts, lambda path: _matches(path, expand))
+    deepest = max(_levels(tree.root), default=1)
+    if depth is not None:
+        return _Folding(facts, tree, min(depth, deepest), deepest, expand).map()
+    best = None
+    for level in range(1, deepest + 1):
+        candidate = _Folding(facts, tree, level, deepest, expand).map()
+        if best is not None and not _is_readable(candidate):
+            break
+        best = candidate
+    assert best is not None
+    return best
+
+
+def _is_readable(candidate: Map) -> bool:
+    size = sum(1 for _ in candidate.rows()) + _boxes(candidate.root)
+    return size <= READABLE and len(candidate.links) <= _LINKS_A_ROW * size
+
+
+def _boxes(box: Box) -> int:
+    return 1 + sum(_boxes(each) for each in box.items if isinstance(each, Box))
+
+
+def _levels(group: Group, level: int = 1) -> Iterator[int]:
+    yield level
+    for child in group.children:
+        if isinstance(child, Group):
+            yield from _levels(child, level + bool(child.scopes))
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    return any(path == each or fnmatchcase(path, each) for each in patterns)
+
+
+class _Folding:
+    """Makes rows of what is deeper than a level."""
+
+    def __init__(
+        self, facts: GraphFacts, tree: Tree, depth: int, deepest: int, expand: Sequence[str]
+    ) -> None:
+        self.facts, self.tree = facts, tree
+        self.depth, self.deepest, self.expand = depth, deepest, expand
+        self.row_of: dict[int, str] = {}
+
+    def map(self) -> Map:
+        scope = self.facts.scopes[0]
+        root = Box("s0", self.facts.model, scope.kind, self._items(self.tree.root, "", 1, 1), (0,))
+        links = _links(self.tree.edges, self.row_of)
+        root, links = _shared_once(root, links)
+        return Map(root, links, self.depth, self.deepest)
+
+    def _items(self, group: Group, prefix: str, level: int, around: int) -> tuple[Row | Box, ...]:
+        """A group's children; `around` is how often the block comes that they are in."""
+        return tuple(
+            self._leaf(child, prefix, around)
+            if isinstance(child, int)
+            else self._opened(child, prefix, level, around)
+            for child in group.children
+        )
+
+    def _opened(self, group: Group, prefix: str, level: int, around: int) -> Row | Box:
+        times = group.times * around
+        if not group.scopes:  # a run of children that repeats
+            title = _span(self._title(group.children[0], prefix), self._title(group.last, prefix))
+            items = self._items(group, prefix, level, times)
+            return Box(self._key(group), title, "", items, (), group.times)
+        nodes = list(nodes_in(group))
+        wanted = self._is_wanted(group)
+        if len(nodes) == 1 and not wanted:
+            return self._single(group, nodes[0], prefix, around)
+        if level >= self.depth and not wanted:
+            return self._fold(group, prefix)
+        scope = self.facts.scopes[group.scopes[0]]
+        items = self._items(group, scope.path, level + 1, times)
+        title = self._range(group, prefix)
+        return Box(self._key(group), title, scope.kind, items, tuple(group.scopes), group.times)
+
+    def _is_wanted(self, group: Group) -> bool:
+        scopes = (self.facts.scopes[at] for each in groups_in(group) for at in each.scopes)
+        return bool(self.expand) and any(_matches(each.path, self.expand) for each in scopes)
+
+    def _leaf(self, at: int, prefix: str, around: int) -> Row:
+        node = self.facts.nodes[at]
+        members = self.tree.stands_for[at]
+        role: Role = "layer" if node.kind == "module" else node.kind
+        title, last = self._title(at, prefix), self._title(members[-1], prefix)
+        times = len(members) // around
+        paths = {self.facts.nodes[each].path for each in members}
+        is_shared = node.kind == "module" and node.parameters > 0 and len(paths) == 1
+        self.row_of[at] = f"n{at}"
+        return Row(
+            key=f"n{at}",
+            title=_span(title, last) if times > 1 else title,
+            kind=node.operation,
+            role=role,
+            nodes=tuple(members),
+            times=times,
+            calls=self.facts.calls[node.path] if is_shared else 1,
+            shape=node.shape,
+            parameters=self._parameters(members),
+        )
+
+    def _single(self, group: Group, at: int, prefix: str, around: int) -> Row:
+        """A module in which one call ran: that call, named after the module if a function."""
+        row = self._leaf(at, prefix, around)
+        if self.facts.nodes[at].kind != "module":
+            kind = self.facts.scopes[group.scopes[0]].kind
+            row = dataclasses.replace(
+                row, title=self._range(group, prefix), kind=kind, role="layer"
+            )
+        return dataclasses.replace(row, scopes=tuple(group.scopes))
+
+    def _fold(self, group: Group, prefix: str) -> Row:
+        nodes = list(nodes_in(group))
+        key = self._key(group)
+        members = [each for at in nodes for each in self.tree.stands_for[at]]
+        for at in nodes:
+            self.row_of[at] = key
+        scopes = tuple(at for each in groups_in(group) for at in each.scopes)
+        first = self.facts.scopes[group.scopes[0]]
+        return Row(
+            key, self._range(group, prefix), first.kind, "folded", tuple(members), scopes,
+            group.times, self._calls(group), self.facts.nodes[nodes[-1]].shape,
+            self._parameters(members),
+        )  # fmt: skip
+
+    def _calls(self, group: Group) -> int:
+        path = self.facts.scopes[group.scopes[0]].path
+        same = [scope for scope in self.facts.scopes if scope.path == path]
+        return len(same) if len({self.facts.scopes[at].path for at in group.scopes}) == 1 else 1
+
+    def _parameters(self, nodes: Sequence[int]) -> int:
+        """Of several calls of one layer its weights count once."""
+        counted = {
+            (node.path, node.operation if node.kind != "module" else "", node.kind): node.parameters
+            for node in (self.facts.nodes[at] for at in nodes)
+        }
+        return sum(counted.values())
+
+    def _key(self, group: Group) -> str:
+        return f"s{group.scopes[0]}" if group.scopes else f"r{next(nodes_in(group))}"
+
+    def _range(self, group: Group, prefix: str) -> str:
+        """`1–5` for equal blocks of those names."""
+        first = self._title(group, prefix)
+        return first if group.last is None else _span(first, self._title(group.last, prefix))
+
+    def _title(self, item: Group | int | None, prefix: str) -> str:
+        if isinstance(item, Group):
+            path = self.facts.scopes[item.scopes[0]].path if item.scopes else ""
+            return _below(path, prefix) or self.facts.scopes[item.scopes[0]].kind
+        if item is None:
+            return ""
+        node = self.facts.nodes[item]
+        if node.kind == "module":
+            return _below(node.path, prefix) or node.operation
+        return node.name if node.kind in ("input", "output") else node.operation
+
+
+def _below(path: str, prefix: str) -> str:
+    return path.removeprefix(f"{prefix}.") if prefix else path
+
+
+def _span(first: str, last: str) -> str:
+    """`blocks.1–5` for the names of the first and the last of several."""
+    if first == last:
+        return first
+    common = len(os.path.commonprefix([first, last]))
+    while common and first[common - 1].isdigit():
+        common -= 1
+    rest = last[common:]
+    return f"{first}–{rest if rest.isdigit() else last}"
+
+
+def _links(edges: Sequence[GraphEdge], row_of: dict[int, str]) -> tuple[Link, ...]:
+    shapes: dict[tuple[str, str], dict[Shape, None]] = {}
+    for edge in edges:
+        pair = (row_of[edge.source], row_of[edge.target])
+        if pair[0] != pair[1]:
+            shapes.setdefault(pair, {})[edge.shape] = None
+    return tuple(Link(*pair, tuple(found)) for pair, found in shapes.items())
+
+
+def _shared_once(root: Box, links: tuple[Link, ...]) -> tuple[Box, tuple[Link, ...]]:
+    """Rows of one module with weights, in one box and not dependent on each other, as one."""
+    return root, links

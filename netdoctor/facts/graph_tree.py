@@ -1,0 +1,304 @@
+"""The graph as a tree of module calls, without what only moves values; equal blocks as one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from netdoctor.facts.graph import GraphEdge, GraphFacts
+
+_LONGEST_PERIOD = 4
+_LEAST_SAVED = 4  # rows, where no module call is repeated but single layers
+
+
+@dataclasses.dataclass(slots=True)
+class Group:
+    """A module call with what is in it.
+
+    Attributes:
+        scopes: the module calls that it stands for, the drawn one first; of a run of several
+            children that repeats, none.
+        children: in the order in which they ran: groups, and nodes by their index.
+        times: how many equal blocks it stands for.
+        last: of those, the child that ran last; for its name.
+    """
+
+    scopes: list[int]
+    children: list[Group | int]
+    times: int = 1
+    last: Group | int | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class Tree:
+    """What is to be drawn.
+
+    Attributes:
+        root: the model.
+        stands_for: by node, all the nodes that it stands for; the only nodes that are left.
+        edges: from a node that is left to another, each with a shape.
+    """
+
+    root: Group
+    stands_for: dict[int, list[int]]
+    edges: list[GraphEdge]
+
+
+def tree_of(facts: GraphFacts, apart: Callable[[str], bool] = lambda path: False) -> Tree:
+    """The tree with equal consecutive blocks as one.
+
+    Equal are blocks of the same operations with the same shapes and wiring, of which each is fed
+    by the one before it, or all by the same nodes.
+
+    Args:
+        facts: what ran.
+        apart: whether the module of a path is to be kept apart from its equals.
+    """
+    visible = [
+        at
+        for at, node in enumerate(facts.nodes)
+        if node.kind in ("input", "output") or (at in facts.from_input and not node.moves)
+    ]
+    edges = _past_moves(facts, set(visible))
+    root = _nested(facts, visible)
+    merging = _Merging(facts, edges, apart)
+    merging.merge(root)
+    kept = {at: merging.stands_for[at] for at in nodes_in(root)}
+    return Tree(root, kept, merging.edges_between(kept))
+
+
+def nodes_in(item: Group | int) -> Iterator[int]:
+    """The nodes in a group, in their order."""
+    if isinstance(item, int):
+        yield item
+    else:
+        for child in item.children:
+            yield from nodes_in(child)
+
+
+def groups_in(item: Group | int) -> Iterator[Group]:
+    """A group and the groups in it, outer ones first."""
+    if isinstance(item, Group):
+        yield item
+        for child in item.children:
+            yield from groups_in(child)
+
+
+def _past_moves(facts: GraphFacts, visible: set[int]) -> list[GraphEdge]:
+    """The edges between visible nodes; what went through others keeps the shape it arrived in."""
+    feeds: dict[int, list[int]] = {}  # by hidden node, the visible ones behind it
+    found: dict[GraphEdge, None] = {}
+    for edge in sorted(facts.edges, key=lambda each: each.target):
+        sources = [edge.source] if edge.source in visible else feeds.get(edge.source, [])
+        if edge.target in visible:
+            found.update(dict.fromkeys(dataclasses.replace(edge, source=one) for one in sources))
+        else:
+            known = feeds.setdefault(edge.target, [])
+            known += [one for one in sources if one not in known]
+    return list(found)
+
+
+def _nested(facts: GraphFacts, visible: Iterable[int]) -> Group:
+    groups = {0: Group([0], [])}
+
+    def group(scope: int) -> Group:
+        if scope not in groups:
+            groups[scope] = Group([scope], [])
+            group(facts.scopes[scope].parent).children.append(groups[scope])
+        return groups[scope]
+
+    for at in visible:
+        group(facts.nodes[at].scope).children.append(at)
+    return groups[0]
+
+
+class _Merging:
+    """Finds equal blocks and lets the first of them stand for all."""
+
+    def __init__(
+        self, facts: GraphFacts, edges: Sequence[GraphEdge], apart: Callable[[str], bool]
+    ) -> None:
+        self.facts = facts
+        self.apart = apart
+        self.edges = edges
+        self.sources: dict[int, list[int]] = {}
+        self.targets: dict[int, list[int]] = {}
+        for edge in edges:
+            self.sources.setdefault(edge.target, []).append(edge.source)
+            self.targets.setdefault(edge.source, []).append(edge.target)
+        self.stands_for = {at: [at] for at in range(len(facts.nodes))}
+        self.first = list(range(len(facts.nodes)))  # by node, the one that stands for it
+        self.within: set[tuple[int, int]] = set()  # edges from one of several equal blocks to next
+        self.kinds: dict[object, int] = {}
+        self.signatures: dict[int, int] = {}  # by group's identity
+
+    def merge(self, group: Group) -> None:
+        """Merges the equal blocks among a group's children, and then those inside them."""
+        kinds = [self._kind(child) for child in group.children]
+        children: list[Group | int] = []
+        at = 0
+        while at < len(kinds):
+            period, times = self._repeats(group.children, kinds, at)
+            blocks = [
+                group.children[at + turn * period : at + (turn + 1) * period]
+                for turn in range(times)
+            ]
+            children.append(self._one_of(blocks) if times > 1 else group.children[at])
+            at += period * times
+        group.children = children
+        for child in children:
+            if isinstance(child, Group):
+                self.merge(child)
+
+    def edges_between(self, kept: Iterable[int]) -> list[GraphEdge]:
+        left = set(kept)
+        moved = {
+            dataclasses.replace(
+                edge, source=self._standing(edge.source), target=self._standing(edge.target)
+            ): None
+            for edge in self.edges
+            if (edge.source, edge.target) not in self.within
+        }
+        return [each for each in moved if each.source in left and each.target in left]
+
+    def _standing(self, node: int) -> int:
+        while self.first[node] != node:
+            node = self.first[node]
+        return node
+
+    def _kind(self, item: Group | int) -> int:
+        """A number that is the same for items of the same operations, shapes and wiring."""
+        if isinstance(item, int):
+            return self._number(self._node_key(item))
+        known = self.signatures.get(id(item))
+        if known is None:
+            scope = self.facts.scopes[item.scopes[0]]
+            name = scope.name if self.apart(scope.path) else ""
+            inside = tuple(self._kind(child) for child in item.children)
+            key = (scope.kind, name, inside, self._wiring(list(nodes_in(item))))
+            known = self.signatures[id(item)] = self._number(key)
+        return known
+
+    def _node_key(self, at: int) -> object:
+        node = self.facts.nodes[at]
+        name = node.name if node.kind in ("input", "output") or self.apart(node.path) else ""
+        return (node.kind, node.operation, node.shape, node.dtype, node.parameters, name)
+
+    def _wiring(self, nodes: Sequence[int]) -> object:
+        place = {at: number for number, at in enumerate(nodes)}
+        return tuple(
+            tuple(place.get(source, -1) for source in self.sources.get(at, ())) for at in nodes
+        )
+
+    def _number(self, key: object) -> int:
+        return self.kinds.setdefault(key, len(self.kinds))
+
+    def _repeats(
+        self, children: Sequence[Group | int], kinds: Sequence[int], at: int
+    ) -> tuple[int, int]:
+        """How long the block is that begins here, and how often it comes; 1, 1 for once."""
+        best = (1, 1)
+        for period in range(1, min(_LONGEST_PERIOD, (len(kinds) - at) // 2) + 1):
+            times = 1
+            while kinds[at : at + period] == kinds[at + times * period : at + (times + 1) * period]:
+                times += 1
+            if times < 2 or times * period <= best[0] * best[1]:
+                continue
+            blocks = [
+                [
+                    node
+                    for child in children[at + turn * period : at + (turn + 1) * period]
+                    for node in nodes_in(child)
+                ]
+                for turn in range(times)
+            ]
+            times = self._linked(blocks)
+            calls = any(isinstance(child, Group) for child in children[at : at + period])
+            least = 1 if calls else _LEAST_SAVED
+            if (times - 1) * period >= least and times * period > best[0] * best[1]:
+                best = (period, times)
+        return best
+
+    def _linked(self, blocks: Sequence[Sequence[int]]) -> int:
+        """How many of the blocks, from the first on, form a chain or stand side by side."""
+        for times in range(len(blocks), 1, -1):
+            if self._is_chain(blocks[:times]) or self._is_fan(blocks[:times]):
+                return times
+            if times < len(blocks) - _LONGEST_PERIOD:
+                break
+        return 1
+
+    def _is_chain(self, blocks: Sequence[Sequence[int]]) -> bool:
+        inside = {node for block in blocks for node in block}
+        links = [self._link(before, block) for before, block in zip(blocks, blocks[1:], strict=False)]
+        if not links[0][0] or any(link != links[0] for link in links):
+            return False
+        after = self._outside(self.targets, blocks[-1], inside)
+        for block, following in zip(blocks, blocks[1:], strict=False):
+            allowed = {*after, *following, *block}
+            if any(t not in allowed for node in block for t in self.targets.get(node, ())):
+                return False
+        return True
+
+    def _link(self, before: Sequence[int], block: Sequence[int]) -> tuple[object, object]:
+        """Which node of the block before feeds which of this one, and what else does."""
+        place = {at: number for number, at in enumerate(before)}
+        own = set(block)
+        pairs, others = [], []
+        for number, at in enumerate(block):
+            for source in self.sources.get(at, ()):
+                if source in place:
+                    pairs.append((place[source], number))
+                elif source not in own:
+                    others.append((source, number))
+        return tuple(pairs), tuple(others)
+
+    def _is_fan(self, blocks: Sequence[Sequence[int]]) -> bool:
+        """Whether all have the same sources and targets, and none is another's."""
+        inside = {node for block in blocks for node in block}
+        first = None
+        for block in blocks:
+            own = set(block)
+            ends = [
+                [
+                    (number, other)
+                    for number, at in enumerate(block)
+                    for other in ways.get(at, ())
+                    if other not in own
+                ]
+                for ways in (self.sources, self.targets)
+            ]
+            if any(other in inside for end in ends for _, other in end):
+                return False
+            if first is not None and ends != first:
+                return False
+            first = ends
+        return True
+
+    @staticmethod
+    def _outside(
+        ways: dict[int, list[int]], block: Sequence[int], inside: set[int]
+    ) -> set[int]:
+        return {other for at in block for other in ways.get(at, ()) if other not in inside}
+
+    def _one_of(self, blocks: Sequence[Sequence[Group | int]]) -> Group | int:
+        """The first block, standing for all."""
+        nodes = [[node for child in block for node in nodes_in(child)] for block in blocks]
+        groups = [[each for child in block for each in groups_in(child)] for block in blocks]
+        place = {node: turn for turn, block in enumerate(nodes) for node in block}
+        for at, turn in place.items():
+            for target in self.targets.get(at, ()):
+                if place.get(target, turn) != turn:
+                    self.within.add((at, target))
+        for turn in range(1, len(blocks)):
+            for one, other in zip(nodes[0], nodes[turn], strict=True):
+                self.stands_for[one] += self.stands_for[other]
+                self.first[other] = one
+            for a, b in zip(groups[0], groups[turn], strict=True):
+                a.scopes += b.scopes
+        only = blocks[0][0]
+        if len(blocks[0]) > 1:
+            return Group([], list(blocks[0]), len(blocks), blocks[-1][-1])
+        if isinstance(only, Group):
+            only.times, only.last = len(blocks), blocks[-1][0]
+        return only

@@ -1,0 +1,302 @@
+"""Places boxes of given sizes in layers from top to bottom, and the lines between them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+GAP = 30.0  # between layers
+_APART = 22.0  # between neighbours
+_LINES_APART = 12.0
+_SWEEPS = 8
+_SETTLING = 12
+Point = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Vertex:
+    """What is placed: its size, and whether it has to be in the first or last layer."""
+
+    width: float
+    height: float
+    side: Literal["", "first", "last"] = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Flow:
+    """What leads from a vertex to others, drawn as one line that forks.
+
+    Attributes:
+        source: its index.
+        targets: theirs, each once.
+        leaves: where on the source's lower side, from its centre.
+        enters: where on a target's upper side, from its centre; spread evenly where it says nothing.
+    """
+
+    source: int
+    targets: tuple[int, ...]
+    leaves: float = 0.0
+    enters: Mapping[int, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layers:
+    """Where everything is, from the top left corner.
+
+    Attributes:
+        centres: by vertex, its horizontal centre.
+        tops: by vertex, its upper side.
+        lines: by flow, for each of its parts the points that it goes through, downwards.
+    """
+
+    width: float
+    height: float
+    centres: tuple[float, ...]
+    tops: tuple[float, ...]
+    lines: tuple[tuple[tuple[Point, ...], ...], ...]
+
+
+def ranks(vertices: Sequence[Vertex], flows: Sequence[Flow]) -> list[int]:
+    """The layer of each vertex: below all that lead to it; ports on their sides.
+
+    Raises:
+        ValueError: the flows form a cycle.
+    """
+    incoming = [0] * len(vertices)
+    targets: list[list[int]] = [[] for _ in vertices]
+    for flow in flows:
+        for target in flow.targets:
+            incoming[target] += 1
+            targets[flow.source].append(target)
+    sources = [at for at, count in enumerate(incoming) if not count]
+    found = [0] * len(vertices)
+    order, ready = [], sources[:]
+    while ready:
+        at = ready.pop()
+        order.append(at)
+        for target in targets[at]:
+            found[target] = max(found[target], found[at] + 1)
+            incoming[target] -= 1
+            if not incoming[target]:
+                ready.append(target)
+    if len(order) < len(vertices):
+        raise ValueError("the flows form a cycle")
+    lowest = max(found, default=0)
+    for at in sources:
+        if targets[at] and vertices[at].side != "first":
+            found[at] = max(min(found[target] for target in targets[at]) - 1, 0)
+    for at, vertex in enumerate(vertices):
+        if vertex.side == "last":
+            found[at] = lowest if any(v.side == "" for v in vertices) else max(lowest, 1)
+    return found
+
+
+def place(vertices: Sequence[Vertex], flows: Sequence[Flow]) -> Layers:
+    """Layers by the longest path, neighbours ordered by barycentre, straight main lines.
+
+    Source: Sugiyama, Tagawa and Toda 1981; the places by isotonic regression, house heuristic.
+    """
+    return _Layering(vertices, flows).placed()
+
+
+class _Layering:
+    def __init__(self, vertices: Sequence[Vertex], flows: Sequence[Flow]) -> None:
+        self.flows = flows
+        self.count = len(vertices)
+        self.rank = ranks(vertices, flows)
+        self.width = [each.width for each in vertices]
+        self.height = [each.height for each in vertices]
+        self.parts: list[list[tuple[int, int]]] = []  # by flow: between neighbouring layers
+        self.upper: list[list[tuple[int, float]]] = [[] for _ in vertices]
+        self.lower: list[list[tuple[int, float]]] = [[] for _ in vertices]
+        for flow in flows:
+            self.parts.append(self._fork(flow))
+        self.layers: list[list[int]] = [[] for _ in range(max(self.rank, default=0) + 1)]
+        for at, rank in enumerate(self.rank):
+            self.layers[rank].append(at)
+
+    def _fork(self, flow: Flow) -> list[tuple[int, int]]:
+        """The parts of a flow; it goes past layers through points that its targets share."""
+        parts: list[tuple[int, int]] = []
+        trunk = [flow.source]
+        for target in sorted(flow.targets, key=lambda each: self.rank[each]):
+            steps = self.rank[target] - self.rank[flow.source]
+            while len(trunk) < steps:
+                point = self._point(self.rank[trunk[-1]] + 1)
+                self._connect(trunk[-1], point, flow, parts)
+                trunk.append(point)
+            self._connect(trunk[steps - 1], target, flow, parts)
+        return parts
+
+    def _point(self, rank: int) -> int:
+        self.rank.append(rank)
+        self.width.append(0.0)
+        self.height.append(0.0)
+        self.upper.append([])
+        self.lower.append([])
+        return len(self.rank) - 1
+
+    def _connect(
+        self, above: int, below: int, flow: Flow, parts: list[tuple[int, int]]
+    ) -> None:
+        leaves = flow.leaves if above == flow.source else 0.0
+        shift = leaves - flow.enters.get(below, 0.0)
+        parts.append((above, below))
+        self.lower[above].append((below, -shift))
+        self.upper[below].append((above, shift))
+
+    def placed(self) -> Layers:
+        self._order()
+        x = self._places()
+        tops, height = self._tops()
+        enters = self._entries(x)
+        lines = tuple(
+            self._line(number, flow, x, tops, enters) for number, flow in enumerate(self.flows)
+        )
+        left = min((x[at] - self.width[at] / 2 for at in range(len(x))), default=0.0)
+        right = max((x[at] + self.width[at] / 2 for at in range(len(x))), default=0.0)
+        moved = tuple(
+            tuple(tuple((a - left, b) for a, b in points) for points in line) for line in lines
+        )
+        centres = tuple(value - left for value in x[: self.count])
+        return Layers(right - left, height, centres, tuple(tops[: self.count]), moved)
+
+    def _order(self) -> None:
+        """Orders each layer by the mean place of its neighbours, as long as fewer lines cross."""
+        best, least = [layer[:] for layer in self.layers], self._crossings()
+        for sweep in range(_SWEEPS):
+            if not least:
+                break
+            down = sweep % 2 == 0
+            near = self.upper if down else self.lower
+            for layer in self.layers if down else reversed(self.layers):
+                place = self._position()
+                layer.sort(key=_barycentre(near, place, {at: n for n, at in enumerate(layer)}))
+            crossings = self._crossings()
+            if crossings < least:
+                best, least = [layer[:] for layer in self.layers], crossings
+        self.layers = best
+
+    def _position(self) -> dict[int, float]:
+        """Each vertex's place in its layer, as a share."""
+        return {
+            at: (number + 0.5) / len(layer)
+            for layer in self.layers
+            for number, at in enumerate(layer)
+        }
+
+    def _crossings(self) -> int:
+        place = self._position()
+        total = 0
+        for layer in self.layers[:-1]:
+            ends = [
+                place[below]
+                for at in layer
+                for below, _ in sorted(self.lower[at], key=lambda each: place[each[0]])
+            ]
+            total += sum(
+                one > other for n, one in enumerate(ends) for other in ends[n + 1 :]
+            )  # fmt: skip
+        return total
+
+    def _places(self) -> list[float]:
+        """Horizontal centres: near their neighbours', in order, and far enough apart."""
+        x = [0.0] * len(self.rank)
+        for layer in self.layers:
+            self._settle(layer, {at: 0.0 for at in layer}, x)
+        for turn in range(_SETTLING):
+            ways = [self.upper, self.lower] if turn < _SETTLING - 2 else [None, None]
+            for layer in self.layers:
+                self._settle(layer, {at: self._wish(at, ways[0], x) for at in layer}, x)
+            for layer in reversed(self.layers):
+                self._settle(layer, {at: self._wish(at, ways[1], x) for at in layer}, x)
+        return x
+
+    def _wish(self, at: int, near: list[list[tuple[int, float]]] | None, x: list[float]) -> float:
+        around = [*self.upper[at], *self.lower[at]] if near is None else near[at]
+        if not around:
+            return x[at]
+        boxes = [each for each in around if each[0] < self.count]
+        if at < self.count and boxes:
+            around = boxes  # main lines are straight, what goes past bends
+        return sum(x[other] + shift for other, shift in around) / len(around)
+
+    def _settle(self, layer: Sequence[int], wishes: Mapping[int, float], x: list[float]) -> None:
+        """Moves a layer as near to the wishes as its order and distances allow.
+
+        Source: pool adjacent violators, least squares weighted by 4 for boxes.
+        """
+        offsets = [0.0]
+        for left, right in zip(layer, layer[1:], strict=False):
+            offsets.append(offsets[-1] + self._distance(left, right))
+        blocks: list[tuple[float, float, int]] = []  # mean, weight, count
+        for at, offset in zip(layer, offsets, strict=True):
+            mean, weight, count = wishes[at] - offset, 4.0 if at < self.count else 1.0, 1
+            while blocks and blocks[-1][0] > mean:
+                above, more, others = blocks.pop()
+                mean = (mean * weight + above * more) / (weight + more)
+                weight, count = weight + more, count + others
+            blocks.append((mean, weight, count))
+        values = [mean for mean, _, count in blocks for _ in range(count)]
+        for at, value, offset in zip(layer, values, offsets, strict=True):
+            x[at] = value + offset
+
+    def _distance(self, left: int, right: int) -> float:
+        between = _APART if left < self.count and right < self.count else _LINES_APART
+        return (self.width[left] + self.width[right]) / 2 + between
+
+    def _tops(self) -> tuple[list[float], float]:
+        tops, y = [0.0] * len(self.rank), 0.0
+        for layer in self.layers:
+            for at in layer:
+                tops[at] = y
+                if at >= self.count:  # a line goes through the whole layer
+                    self.height[at] = max(self.height[each] for each in layer if each < self.count)
+            y += max((self.height[at] for at in layer), default=0.0) + GAP
+        return tops, max(y - GAP, 0.0)
+
+    def _entries(self, x: list[float]) -> dict[tuple[int, int], float]:
+        """By flow and target, where its line enters: those of one target side by side."""
+        coming: dict[int, list[tuple[float, int]]] = {}
+        for number, parts in enumerate(self.parts):
+            for above, below in parts:
+                if below < self.count and below not in self.flows[number].enters:
+                    coming.setdefault(below, []).append((x[above], number))
+        places = {}
+        for target, lines in coming.items():
+            step = min(14.0, self.width[target] / (len(lines) + 1))
+            for turn, (_, number) in enumerate(sorted(lines)):
+                places[number, target] = (turn - (len(lines) - 1) / 2) * step
+        return places
+
+    def _line(
+        self,
+        number: int,
+        flow: Flow,
+        x: list[float],
+        tops: list[float],
+        enters: Mapping[tuple[int, int], float],
+    ) -> tuple[tuple[Point, ...], ...]:
+        found = []
+        for above, below in self.parts[number]:
+            start = x[above] + (flow.leaves if above == flow.source else 0.0)
+            points = [(start, tops[above] + self.height[above])]
+            shift = flow.enters.get(below, enters.get((number, below), 0.0))
+            points.append((x[below] + (shift if below < self.count else 0.0), tops[below]))
+            if below >= self.count:
+                points.append((x[below], tops[below] + self.height[below]))
+            found.append(tuple(points))
+        return tuple(found)
+
+
+def _barycentre(
+    near: Sequence[Sequence[tuple[int, float]]],
+    place: Mapping[int, float],
+    stays: Mapping[int, int],
+) -> Callable[[int], tuple[float, int]]:
+    def key(at: int) -> tuple[float, int]:
+        others = [place[other] for other, _ in near[at]]
+        return (sum(others) / len(others) if others else place[at], stays[at])
+
+    return key

@@ -1,0 +1,361 @@
+"""Places the map of a network: rows in cards, cards in boxes, high boxes in columns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+from netdoctor.facts.graph_map import Box, Link, Map, Row, rows_in
+from netdoctor.plots.graph_cards import (
+    PAD,
+    SIZE,
+    SMALL,
+    Card,
+    Look,
+    card,
+    shape_text,
+    text_width,
+    title_of,
+)
+from netdoctor.plots.graph_layers import GAP, Flow, Point, Vertex, place, ranks
+
+HEADER = 24.0
+_NOTED = 15.0  # of a remark under a box's header
+_GUTTER = 34.0  # between columns
+_HIGH = 760.0  # boxes higher than that are broken into columns
+_ASPECT = 1.25
+_MOST_COLUMNS = 6
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Placed:
+    """A card or box at its place."""
+
+    what: Card | Box
+    x: float
+    y: float
+    width: float
+    height: float
+    depth: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wire:
+    """A line that goes down through points, or from column to column at right angles.
+
+    Attributes:
+        source: key of the row that gives the tensor.
+        points: from top to bottom.
+        square: whether it is drawn at right angles.
+        arrives: whether it ends at a card or box.
+    """
+
+    source: str
+    points: tuple[Point, ...]
+    square: bool = False
+    arrives: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Label:
+    """The shape of what a line carries, where the line begins."""
+
+    text: str
+    x: float
+    y: float
+
+
+@dataclasses.dataclass(slots=True)
+class Plan:
+    """Things at their places; ports are where lines come in above and go out below, by source."""
+
+    width: float
+    height: float
+    placed: list[Placed]
+    wires: list[Wire]
+    labels: list[Label]
+    enters: dict[str, float]
+    leaves: dict[str, float]
+
+    def moved(self, x: float, y: float, deeper: int = 0) -> Plan:
+        """The same at another place."""
+        return Plan(
+            self.width, self.height,
+            [
+                dataclasses.replace(each, x=each.x + x, y=each.y + y, depth=each.depth + deeper)
+                for each in self.placed
+            ],
+            [
+                dataclasses.replace(each, points=tuple((a + x, b + y) for a, b in each.points))
+                for each in self.wires
+            ],
+            [dataclasses.replace(each, x=each.x + x, y=each.y + y) for each in self.labels],
+            {key: value + x for key, value in self.enters.items()},
+            {key: value + x for key, value in self.leaves.items()},
+        )  # fmt: skip
+
+
+Item = Card | Box
+
+
+def plan(drawn: Map, looks: Mapping[str, Look]) -> Plan:
+    """The whole map at its place, the root without a box around it."""
+    return _Planner(drawn, looks).inside(drawn.root)
+
+
+class _Planner:
+    def __init__(self, drawn: Map, looks: Mapping[str, Look]) -> None:
+        self.looks = looks
+        self.rows = {row.key: row for row in drawn.rows()}
+        self.outgoing: dict[str, list[Link]] = {}
+        self.incoming: dict[str, list[Link]] = {}
+        for link in drawn.links:
+            self.outgoing.setdefault(link.source, []).append(link)
+            self.incoming.setdefault(link.target, []).append(link)
+
+    def boxed(self, box: Box) -> Plan:
+        """A box with its header, from its own top left corner."""
+        inner = self.inside(box)
+        head = HEADER + (_NOTED if self.looks[box.key].note else 0.0)
+        width = max(inner.width + 2 * PAD, _header_width(box, self.looks[box.key]))
+        shift = (width - inner.width) / 2
+        result = inner.moved(shift, head, 1)
+        result.width, result.height = width, inner.height + head + PAD
+        for key, x in result.enters.items():
+            result.wires.append(Wire(key, ((x, 0.0), (x, head))))
+        for key, x in result.leaves.items():
+            result.wires.append(Wire(key, ((x, head + inner.height), (x, result.height))))
+        result.placed.insert(0, Placed(box, 0.0, 0.0, width, result.height))
+        return result
+
+    def inside(self, box: Box) -> Plan:
+        """What is in a box."""
+        items = self._cards(box.items)
+        plans = [self.boxed(each) if isinstance(each, Box) else _alone(each) for each in items]
+        columns = self._columns(items, plans)
+        if len(columns) == 1:
+            return self._layered(items, plans)
+        parts = [
+            self._layered(
+                [items[at] for at in column], [plans[at] for at in column], column is not columns[-1]
+            )
+            for column in columns
+        ]
+        return _side_by_side(parts)
+
+    def _cards(self, items: Sequence[Row | Box]) -> list[Item]:
+        """Boxes as they are, and rows that only feed the next one together."""
+        found: list[Item] = []
+        rows = {item.key: item for item in items if isinstance(item, Row)}
+        used: set[str] = set()
+        for item in items:
+            if isinstance(item, Box):
+                found.append(item)
+                continue
+            if item.key in used:
+                continue
+            chain = [item]
+            while (following := self._only_next(chain[-1], rows)) is not None:
+                chain.append(following)
+            used.update(row.key for row in chain)
+            found.append(card(chain, self.looks))
+        return found
+
+    def _only_next(self, row: Row, rows: Mapping[str, Row]) -> Row | None:
+        """The row of the same box that alone takes what this one gives, and takes nothing else."""
+        links = self.outgoing.get(row.key, [])
+        if len(links) != 1 or row.role == "input":
+            return None
+        following = rows.get(links[0].target)
+        if following is None or following.role == "output":
+            return None
+        return following if len(self.incoming[following.key]) == 1 else None
+
+    def _flows(self, items: Sequence[Item]) -> tuple[dict[str, list[int]], dict[str, int], set[str]]:
+        """By source row the items that it leads to, the item that it is in, and what goes out."""
+        home = {row.key: at for at, item in enumerate(items) for row in _rows(item)}
+        leads: dict[str, list[int]] = {}
+        out: set[str] = set()
+        for key, at in home.items():
+            for link in self.incoming.get(key, []):
+                if home.get(link.source) != at and at not in leads.setdefault(link.source, []):
+                    leads[link.source].append(at)
+            for link in self.outgoing.get(key, []):
+                if link.target not in home:
+                    out.add(key)
+        return leads, home, out
+
+    def _layered(
+        self, items: Sequence[Item], plans: Sequence[Plan], goes_on: bool = False
+    ) -> Plan:
+        """Items in layers; `goes_on` where what leaves them leads to the next column."""
+        leads, home, out = self._flows(items)
+        entering = [key for key in leads if key not in home]
+        leaving = [key for key in home if key in out]
+        vertices = [
+            *(Vertex(plan.width, plan.height) for plan in plans),
+            *(Vertex(0.0, 0.0, "first") for _ in entering),
+            *(Vertex(0.0, 0.0, "last") for _ in leaving),
+        ]
+        port_in = {key: len(items) + n for n, key in enumerate(entering)}
+        port_out = {key: len(items) + len(entering) + n for n, key in enumerate(leaving)}
+        flows, keys = [], []
+        for key in dict.fromkeys([*leads, *leaving]):
+            source = port_in.get(key, home.get(key, 0))
+            targets = [*leads.get(key, ()), *([port_out[key]] if key in port_out else [])]
+            leaves = 0.0
+            if source < len(items):
+                leaves = plans[source].leaves.get(key, 0.0) - plans[source].width / 2
+            enters = {
+                at: plans[at].enters[key] - plans[at].width / 2
+                for at in targets
+                if at < len(items) and isinstance(items[at], Box)
+            }
+            enters.update({at: 0.0 for at in targets if at >= len(items)})
+            flows.append(Flow(source, tuple(targets), leaves, enters))
+            keys.append(key)
+        layers = place(vertices, flows)
+        result = Plan(layers.width, layers.height, [], [], [], {}, {})
+        for at, plan in enumerate(plans):
+            moved = plan.moved(layers.centres[at] - plan.width / 2, layers.tops[at])
+            result.placed += moved.placed
+            result.wires += moved.wires
+            result.labels += moved.labels
+        for key, flow, parts in zip(keys, flows, layers.lines, strict=True):
+            result.wires += _wires(key, parts)
+            if flow.source < len(items) and (goes_on or any(t < len(items) for t in flow.targets)):
+                self._label(key, parts[0][0], result)
+        result.enters = {key: layers.centres[at] for key, at in port_in.items()}
+        result.leaves = {key: layers.centres[at] for key, at in port_out.items()}
+        return result
+
+    def _label(self, key: str, start: Point, result: Plan) -> None:
+        """Writes where a line leaves a card or box what shape goes on."""
+        shapes = {shape: None for link in self.outgoing.get(key, ()) for shape in link.shapes}
+        text = shape_text(next(iter(shapes), self.rows[key].shape))
+        if len(shapes) > 1:
+            text += f" +{len(shapes) - 1}"
+        result.labels.append(Label(text, start[0] + 6, start[1] + 13))
+        result.width = max(result.width, start[0] + 10 + text_width(text, SMALL))
+
+    def _columns(self, items: Sequence[Item], plans: Sequence[Plan]) -> list[list[int]]:
+        """The items column by column, where that makes a high box fit a page better.
+
+        Broken is only where a single tensor goes on.
+        """
+        leads, home, out = self._flows(items)
+        flows = [
+            Flow(home[key], tuple(targets)) for key, targets in leads.items() if key in home
+        ]
+        level = ranks([Vertex(0, 0)] * len(items), flows)
+        count = max(level, default=0) + 1
+        heights, widths = [0.0] * count, [0.0] * count
+        for at, each in enumerate(plans):
+            heights[level[at]] = max(heights[level[at]], each.height + GAP)
+            widths[level[at]] += each.width + GAP
+        whole = [list(range(len(items)))]
+        if sum(heights) < _HIGH:
+            return whole
+        crossing = [0] * (count + 1)
+        for key in dict.fromkeys([*leads, *out]):
+            first = level[home[key]] if key in home else 0
+            last = max((level[at] for at in leads.get(key, ())), default=first)
+            for rank in range(first + 1, (count - 1 if key in out else last) + 1):
+                crossing[rank] += 1
+        breaks = [rank for rank in range(1, count) if crossing[rank] == 1]
+        cuts = _best_cuts(heights, widths, breaks)
+        edges = [0, *cuts, count]
+        return [
+            [at for at in range(len(items)) if low <= level[at] < high]
+            for low, high in zip(edges, edges[1:], strict=False)
+        ] if cuts else whole  # fmt: skip
+
+
+def _best_cuts(
+    heights: Sequence[float], widths: Sequence[float], breaks: Sequence[int]
+) -> list[int]:
+    """Where to break so that the whole is best filled; nowhere where that gains little."""
+
+    def extent(cuts: Sequence[int]) -> float:
+        edges = [0, *cuts, len(heights)]
+        parts = list(zip(edges, edges[1:], strict=False))
+        wide = sum(max(widths[low:high]) + _GUTTER for low, high in parts)
+        return max(wide / _ASPECT, max(sum(heights[low:high]) for low, high in parts))
+
+    best: list[int] = []
+    for columns in range(2, _MOST_COLUMNS + 1):
+        limit = sum(heights) / columns
+        cuts = _cut_at(heights, breaks, limit, columns)
+        if cuts and extent(cuts) < 0.9 * extent(best):
+            best = cuts
+    return best
+
+
+def _cut_at(
+    heights: Sequence[float], breaks: Sequence[int], limit: float, columns: int
+) -> list[int]:
+    """The breaks nearest to equal heights."""
+    cuts: list[int] = []
+    for turn in range(1, columns):
+        left = [each for each in breaks if not cuts or each > cuts[-1]]
+        if left:
+            cuts.append(min(left, key=lambda each: abs(sum(heights[:each]) - turn * limit)))
+    return cuts
+
+
+def _side_by_side(parts: Sequence[Plan]) -> Plan:
+    """Columns from left to right, each joined to the next."""
+    whole = Plan(0.0, max(part.height for part in parts), [], [], [], {}, {})
+    x = 0.0
+    below: tuple[str, float, float] | None = None
+    whole.height += 2 * GAP
+    for number, part in enumerate(parts):
+        if below is not None:
+            x += _GUTTER
+        moved = part.moved(x, GAP if number else 0.0)
+        if below is not None:
+            key, start, y = below
+            middle, end = x - _GUTTER / 2, moved.enters[key]
+            low = whole.height - GAP / 2
+            points = ((start, y), (start, low), (middle, low), (middle, 4.0), (end, 4.0), (end, GAP))
+            whole.wires.append(Wire(key, points, square=True))
+        whole.placed += moved.placed
+        whole.wires += moved.wires
+        whole.labels += moved.labels
+        if not number:
+            whole.enters = moved.enters
+        below = next(
+            ((key, at, part.height + (GAP if number else 0.0)) for key, at in moved.leaves.items()),
+            None,
+        )
+        whole.leaves = moved.leaves
+        x += part.width
+    for key, at in whole.leaves.items():
+        y = parts[-1].height + GAP
+        whole.wires.append(Wire(key, ((at, y), (at, whole.height))))
+    whole.width = x
+    return whole
+
+
+def _alone(what: Card) -> Plan:
+    placed = [Placed(what, 0.0, 0.0, what.width, what.height)]
+    middle = {what.last.key: what.width / 2}
+    return Plan(what.width, what.height, placed, [], [], {}, middle)
+
+
+def _rows(item: Item) -> Iterator[Row]:
+    if isinstance(item, Card):
+        yield from item.rows
+    else:
+        yield from rows_in(item)
+
+
+def _header_width(box: Box, look: Look) -> float:
+    kind = f"{box.kind} ×{box.times} equal" if box.times > 1 else box.kind
+    text = text_width(title_of(box), SIZE) + text_width(kind, SMALL) + 36
+    return max(text, text_width(look.note, SMALL) + 40)
+
+
+def _wires(key: str, parts: Sequence[tuple[Point, ...]]) -> list[Wire]:
+    starts = {points[0] for points in parts}
+    return [Wire(key, points, arrives=points[-1] not in starts) for points in parts]
