@@ -51,12 +51,14 @@ class GraphScope:
         path: empty for the model.
         kind: the class's name.
         parent: index of the scope around it; -1 for the model's.
+        parameters: number of weights of the module, those of modules in it included.
     """
 
     name: str
     path: str
     kind: str
     parent: int
+    parameters: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os.path
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from netdoctor.facts.graph import GraphEdge, GraphFacts, Shape
+from netdoctor.facts.graph import GraphEdge, GraphFacts, GraphNode, GraphScope, Shape
 from netdoctor.facts.graph_tree import Group, Tree, groups_in, nodes_in, tree_of
 
 READABLE = 90
@@ -31,7 +31,7 @@ class Row:
         scopes: of the module calls that it stands for.
         times: of how many equal blocks it is the first.
         calls: how often the module was called, where its calls are drawn as one or apart.
-        shape: of what comes out.
+        shape: of what goes on from it to other rows.
         parameters: number of weights, of all equal blocks together.
     """
 
@@ -159,8 +159,13 @@ class _Folding:
         scope = self.facts.scopes[0]
         root = Box("s0", self.facts.model, scope.kind, self._items(self.tree.root, "", 1, 1), (0,))
         links = _links(self.tree.edges, self.row_of)
-        root, links = _shared_once(root, links)
-        return Map(root, links, self.depth, self.deepest)
+        new_keys = shared_rows(self.facts, root, links)
+        links = _links_between(
+            ((new_keys.get(each.source, each.source), new_keys.get(each.target, each.target), shape)
+             for each in links for shape in each.shapes)
+        )  # fmt: skip
+        goes_on = {each.source: each.shapes[0] for each in reversed(links)}
+        return Map(_rebuilt(root, new_keys, goes_on), links, self.depth, self.deepest)
 
     def _items(self, group: Group, prefix: str, level: int, around: int) -> tuple[Row | Box, ...]:
         """A group's children; `around` is how often the block comes that they are in."""
@@ -210,7 +215,7 @@ class _Folding:
             times=times,
             calls=self.facts.calls[node.path] if is_shared else 1,
             shape=node.shape,
-            parameters=self._parameters(members),
+            parameters=self._parameters(self.facts.nodes[each] for each in members),
         )
 
     def _single(self, group: Group, at: int, prefix: str, around: int) -> Row:
@@ -234,7 +239,7 @@ class _Folding:
         return Row(
             key, self._range(group, prefix), first.kind, "folded", tuple(members), scopes,
             group.times, self._calls(group), self.facts.nodes[nodes[-1]].shape,
-            self._parameters(members),
+            self._parameters(self.facts.scopes[each] for each in group.scopes),
         )  # fmt: skip
 
     def _calls(self, group: Group) -> int:
@@ -242,13 +247,9 @@ class _Folding:
         same = [scope for scope in self.facts.scopes if scope.path == path]
         return len(same) if len({self.facts.scopes[at].path for at in group.scopes}) == 1 else 1
 
-    def _parameters(self, nodes: Sequence[int]) -> int:
-        """Of several calls of one layer its weights count once."""
-        counted = {
-            (node.path, node.operation if node.kind != "module" else "", node.kind): node.parameters
-            for node in (self.facts.nodes[at] for at in nodes)
-        }
-        return sum(counted.values())
+    def _parameters(self, calls: Iterable[GraphNode | GraphScope]) -> int:
+        """Of several calls of one module its weights count once."""
+        return sum({each.path: each.parameters for each in calls}.values())
 
     def _key(self, group: Group) -> str:
         return f"s{group.scopes[0]}" if group.scopes else f"r{next(nodes_in(group))}"
@@ -285,15 +286,89 @@ def _span(first: str, last: str) -> str:
     return f"{first}–{rest if rest.isdigit() else last}"
 
 
-def _links(edges: Sequence[GraphEdge], row_of: dict[int, str]) -> tuple[Link, ...]:
+def _links(edges: Sequence[GraphEdge], row_of: Mapping[int, str]) -> tuple[Link, ...]:
+    return _links_between((row_of[e.source], row_of[e.target], e.shape) for e in edges)
+
+
+def _links_between(parts: Iterable[tuple[str, str, Shape]]) -> tuple[Link, ...]:
     shapes: dict[tuple[str, str], dict[Shape, None]] = {}
-    for edge in edges:
-        pair = (row_of[edge.source], row_of[edge.target])
-        if pair[0] != pair[1]:
-            shapes.setdefault(pair, {})[edge.shape] = None
+    for source, target, shape in parts:
+        if source != target:
+            shapes.setdefault((source, target), {})[shape] = None
     return tuple(Link(*pair, tuple(found)) for pair, found in shapes.items())
 
 
-def _shared_once(root: Box, links: tuple[Link, ...]) -> tuple[Box, tuple[Link, ...]]:
-    """Rows of one module with weights, in one box and not dependent on each other, as one."""
-    return root, links
+def _rebuilt(box: Box, new_keys: Mapping[str, str], goes_on: Mapping[str, Shape]) -> Box:
+    """The box with rows that are one as one, and with the shape that goes on from each."""
+    merged: dict[str, list[Row]] = {}
+    for item in box.items:
+        if isinstance(item, Row):
+            merged.setdefault(new_keys.get(item.key, item.key), []).append(item)
+    items: list[Row | Box] = []
+    for item in box.items:
+        if isinstance(item, Box):
+            items.append(_rebuilt(item, new_keys, goes_on))
+        elif item.key in merged:
+            rows = merged[item.key]
+            items.append(
+                dataclasses.replace(
+                    item,
+                    nodes=tuple(node for row in rows for node in row.nodes),
+                    scopes=tuple(scope for row in rows for scope in row.scopes),
+                    shape=goes_on.get(item.key, item.shape),
+                )
+            )
+    return dataclasses.replace(box, items=tuple(items))
+
+
+def shared_rows(facts: GraphFacts, box: Box, links: Sequence[Link]) -> dict[str, str]:
+    """By row that another one stands for, that one: calls of one module with weights.
+
+    Only rows of the same box, and only where none of them depends on another: else there would
+    be a cycle.
+    """
+    found: dict[str, str] = {}
+    for item in box.items:
+        if isinstance(item, Box):
+            found.update(shared_rows(facts, item, links))
+    home = {row.key: item.key for item in box.items for row in rows_in(item)}
+    leads: dict[str, set[str]] = {}
+    for link in links:
+        ends = home.get(link.source), home.get(link.target)
+        if None not in ends and ends[0] != ends[1]:
+            leads.setdefault(str(ends[0]), set()).add(str(ends[1]))
+    by_path: dict[tuple[str, str], str] = {}
+    for item in box.items:
+        if isinstance(item, Box) or not item.parameters or item.role not in ("layer", "folded"):
+            continue
+        name = (_path_of(facts, item), item.kind)
+        first = by_path.setdefault(name, item.key)
+        if (
+            first == item.key
+            or _reaches(leads, first, item.key)
+            or _reaches(leads, item.key, first)
+        ):
+            continue
+        found[item.key] = first
+        leads.setdefault(first, set()).update(leads.pop(item.key, ()))
+        for targets in leads.values():
+            if item.key in targets:
+                targets.remove(item.key)
+                targets.add(first)
+    return found
+
+
+def _path_of(facts: GraphFacts, row: Row) -> str:
+    return facts.scopes[row.scopes[0]].path if row.scopes else facts.nodes[row.nodes[0]].path
+
+
+def _reaches(leads: Mapping[str, Iterable[str]], start: str, end: str) -> bool:
+    waiting, seen = [start], {start}
+    while waiting:
+        for following in leads.get(waiting.pop(), ()):
+            if following == end:
+                return True
+            if following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return False

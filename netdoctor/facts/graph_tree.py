@@ -230,7 +230,9 @@ class _Merging:
 
     def _is_chain(self, blocks: Sequence[Sequence[int]]) -> bool:
         inside = {node for block in blocks for node in block}
-        links = [self._link(before, block) for before, block in zip(blocks, blocks[1:], strict=False)]
+        links = [
+            self._link(before, block) for before, block in zip(blocks, blocks[1:], strict=False)
+        ]
         if not links[0][0] or any(link != links[0] for link in links):
             return False
         after = self._outside(self.targets, blocks[-1], inside)
@@ -276,9 +278,7 @@ class _Merging:
         return True
 
     @staticmethod
-    def _outside(
-        ways: dict[int, list[int]], block: Sequence[int], inside: set[int]
-    ) -> set[int]:
+    def _outside(ways: dict[int, list[int]], block: Sequence[int], inside: set[int]) -> set[int]:
         return {other for at in block for other in ways.get(at, ()) if other not in inside}
 
     def _one_of(self, blocks: Sequence[Sequence[Group | int]]) -> Group | int:

@@ -61,6 +61,7 @@ def card(rows: Sequence[Row], looks: Mapping[str, Look]) -> Card:
         y += ROW + (NOTE if note else 0.0)
         if number + 1 < len(rows) and row.shape != rows[number + 1].shape:
             y += STEP
+            width = max(width, 2 * text_width(shape_text(row.shape), SMALL) + 24)
         width = max(width, _row_width(row), text_width(note, SMALL) + 34)
     return Card(tuple(rows), tuple(tops), round(width), y)
 
@@ -71,8 +72,9 @@ def _row_width(row: Row) -> float:
 
 
 def title_of(row: Row | Box) -> str:
-    """The name as it is drawn."""
-    return shortened(row.title)
+    """The name as it is drawn; what is folded has a mark."""
+    folded = isinstance(row, Row) and row.role == "folded"
+    return ("▸ " if folded else "") + shortened(row.title)
 
 
 def kind_of(row: Row) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 GAP = 30.0  # between layers
+_PORT_GAP, _FORK_GAP = 10.0, 24.0  # between a port and what it leads to, to one or to several
 _APART = 22.0  # between neighbours
 _LINES_APART = 12.0
 _SWEEPS = 8
@@ -105,6 +106,7 @@ class _Layering:
         self.flows = flows
         self.count = len(vertices)
         self.rank = ranks(vertices, flows)
+        self.ports = {at for at, each in enumerate(vertices) if each.side}
         self.width = [each.width for each in vertices]
         self.height = [each.height for each in vertices]
         self.parts: list[list[tuple[int, int]]] = []  # by flow: between neighbouring layers
@@ -137,9 +139,7 @@ class _Layering:
         self.lower.append([])
         return len(self.rank) - 1
 
-    def _connect(
-        self, above: int, below: int, flow: Flow, parts: list[tuple[int, int]]
-    ) -> None:
+    def _connect(self, above: int, below: int, flow: Flow, parts: list[tuple[int, int]]) -> None:
         leaves = flow.leaves if above == flow.source else 0.0
         shift = leaves - flow.enters.get(below, 0.0)
         parts.append((above, below))
@@ -225,14 +225,14 @@ class _Layering:
     def _settle(self, layer: Sequence[int], wishes: Mapping[int, float], x: list[float]) -> None:
         """Moves a layer as near to the wishes as its order and distances allow.
 
-        Source: pool adjacent violators, least squares weighted by 4 for boxes.
+        Source: pool adjacent violators, least squares, in which boxes count for more than what goes past them.
         """
         offsets = [0.0]
         for left, right in zip(layer, layer[1:], strict=False):
             offsets.append(offsets[-1] + self._distance(left, right))
         blocks: list[tuple[float, float, int]] = []  # mean, weight, count
         for at, offset in zip(layer, offsets, strict=True):
-            mean, weight, count = wishes[at] - offset, 4.0 if at < self.count else 1.0, 1
+            mean, weight, count = wishes[at] - offset, 1.0 if at < self.count else 0.01, 1
             while blocks and blocks[-1][0] > mean:
                 above, more, others = blocks.pop()
                 mean = (mean * weight + above * more) / (weight + more)
@@ -248,26 +248,47 @@ class _Layering:
 
     def _tops(self) -> tuple[list[float], float]:
         tops, y = [0.0] * len(self.rank), 0.0
-        for layer in self.layers:
+        gaps = [
+            self._gap(one, next_one)
+            for one, next_one in zip(self.layers, self.layers[1:], strict=False)
+        ]
+        for layer, gap in zip(self.layers, [*gaps, 0.0], strict=True):
             for at in layer:
                 tops[at] = y
                 if at >= self.count:  # a line goes through the whole layer
                     self.height[at] = max(self.height[each] for each in layer if each < self.count)
-            y += max((self.height[at] for at in layer), default=0.0) + GAP
-        return tops, max(y - GAP, 0.0)
+            y += max((self.height[at] for at in layer), default=0.0) + gap
+        return tops, y
+
+    def _gap(self, layer: Sequence[int], below: Sequence[int]) -> float:
+        if not (self.ports.issuperset(layer) or self.ports.issuperset(below)):
+            return GAP
+        ends = [at for above in layer for at, _ in self.lower[above]]
+        forks = len(ends) > len(set(ends)) or any(len(self.lower[at]) > 1 for at in layer)
+        return _FORK_GAP if forks else _PORT_GAP
 
     def _entries(self, x: list[float]) -> dict[tuple[int, int], float]:
-        """By flow and target, where its line enters: those of one target side by side."""
+        """By flow and target, where its line enters: straight from above where there is room."""
         coming: dict[int, list[tuple[float, int]]] = {}
-        for number, parts in enumerate(self.parts):
+        for number, (flow, parts) in enumerate(zip(self.flows, self.parts, strict=True)):
             for above, below in parts:
-                if below < self.count and below not in self.flows[number].enters:
-                    coming.setdefault(below, []).append((x[above], number))
+                if below < self.count and below not in flow.enters:
+                    start = x[above] + (flow.leaves if above == flow.source else 0.0)
+                    coming.setdefault(below, []).append((start - x[below], number))
         places = {}
         for target, lines in coming.items():
-            step = min(14.0, self.width[target] / (len(lines) + 1))
-            for turn, (_, number) in enumerate(sorted(lines)):
-                places[number, target] = (turn - (len(lines) - 1) / 2) * step
+            room = self.width[target] / 2 - 10
+            step = min(_LINES_APART, 2 * room / max(len(lines) - 1, 1))
+            lines.sort()
+            found = [min(max(wish, -room), room) for wish, _ in lines]
+            for turn in range(1, len(found)):
+                found[turn] = max(found[turn], found[turn - 1] + step)
+            for turn in range(len(found) - 1, -1, -1):
+                limit = found[turn + 1] - step if turn + 1 < len(found) else room
+                found[turn] = min(found[turn], limit)
+            places.update(
+                {(number, target): at for (_, number), at in zip(lines, found, strict=True)}
+            )
         return places
 
     def _line(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from netdoctor.facts.graph_map import Box, Link, Map, Row, rows_in
 from netdoctor.plots.graph_cards import (
@@ -17,14 +17,15 @@ from netdoctor.plots.graph_cards import (
     text_width,
     title_of,
 )
-from netdoctor.plots.graph_layers import GAP, Flow, Point, Vertex, place, ranks
+from netdoctor.plots.graph_layers import GAP, Flow, Layers, Point, Vertex, place, ranks
 
 HEADER = 24.0
 _NOTED = 15.0  # of a remark under a box's header
 _GUTTER = 34.0  # between columns
-_HIGH = 760.0  # boxes higher than that are broken into columns
+_HIGH = 1000.0  # boxes higher than that are broken into columns
 _ASPECT = 1.25
 _MOST_COLUMNS = 6
+_LEAST_FILLED = 0.3  # of the highest column
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Label:
     text: str
     x: float
     y: float
+    leftwards: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -137,7 +139,9 @@ class _Planner:
             return self._layered(items, plans)
         parts = [
             self._layered(
-                [items[at] for at in column], [plans[at] for at in column], column is not columns[-1]
+                [items[at] for at in column],
+                [plans[at] for at in column],
+                column is not columns[-1],
             )
             for column in columns
         ]
@@ -171,7 +175,9 @@ class _Planner:
             return None
         return following if len(self.incoming[following.key]) == 1 else None
 
-    def _flows(self, items: Sequence[Item]) -> tuple[dict[str, list[int]], dict[str, int], set[str]]:
+    def _flows(
+        self, items: Sequence[Item]
+    ) -> tuple[dict[str, list[int]], dict[str, int], set[str]]:
         """By source row the items that it leads to, the item that it is in, and what goes out."""
         home = {row.key: at for at, item in enumerate(items) for row in _rows(item)}
         leads: dict[str, list[int]] = {}
@@ -185,9 +191,7 @@ class _Planner:
                     out.add(key)
         return leads, home, out
 
-    def _layered(
-        self, items: Sequence[Item], plans: Sequence[Plan], goes_on: bool = False
-    ) -> Plan:
+    def _layered(self, items: Sequence[Item], plans: Sequence[Plan], goes_on: bool = False) -> Plan:
         """Items in layers; `goes_on` where what leaves them leads to the next column."""
         leads, home, out = self._flows(items)
         entering = [key for key in leads if key not in home]
@@ -222,21 +226,27 @@ class _Planner:
             result.wires += moved.wires
             result.labels += moved.labels
         for key, flow, parts in zip(keys, flows, layers.lines, strict=True):
-            result.wires += _wires(key, parts)
+            cards = {at for at in flow.targets if at < len(items) and isinstance(items[at], Card)}
+            result.wires += _wires(key, parts, cards, layers)
             if flow.source < len(items) and (goes_on or any(t < len(items) for t in flow.targets)):
-                self._label(key, parts[0][0], result)
+                self._label(key, parts, result)
         result.enters = {key: layers.centres[at] for key, at in port_in.items()}
         result.leaves = {key: layers.centres[at] for key, at in port_out.items()}
         return result
 
-    def _label(self, key: str, start: Point, result: Plan) -> None:
-        """Writes where a line leaves a card or box what shape goes on."""
+    def _label(self, key: str, parts: Sequence[tuple[Point, ...]], result: Plan) -> None:
+        """Writes where a line leaves a card or box what shape goes on, where it does not bend to."""
         shapes = {shape: None for link in self.outgoing.get(key, ()) for shape in link.shapes}
         text = shape_text(next(iter(shapes), self.rows[key].shape))
         if len(shapes) > 1:
             text += f" +{len(shapes) - 1}"
-        result.labels.append(Label(text, start[0] + 6, start[1] + 13))
-        result.width = max(result.width, start[0] + 10 + text_width(text, SMALL))
+        x, y = parts[0][0]
+        bends = [points[1][0] - x for points in parts if points[0] == (x, y)]
+        wide = text_width(text, SMALL)
+        leftwards = max(bends) > 8 and min(bends) > -8 and x - 6 - wide > 0
+        result.labels.append(Label(text, x - 6 if leftwards else x + 6, y + 13, leftwards))
+        if not leftwards:
+            result.width = max(result.width, x + 10 + wide)
 
     def _columns(self, items: Sequence[Item], plans: Sequence[Plan]) -> list[list[int]]:
         """The items column by column, where that makes a high box fit a page better.
@@ -244,9 +254,7 @@ class _Planner:
         Broken is only where a single tensor goes on.
         """
         leads, home, out = self._flows(items)
-        flows = [
-            Flow(home[key], tuple(targets)) for key, targets in leads.items() if key in home
-        ]
+        flows = [Flow(home[key], tuple(targets)) for key, targets in leads.items() if key in home]
         level = ranks([Vertex(0, 0)] * len(items), flows)
         count = max(level, default=0) + 1
         heights, widths = [0.0] * count, [0.0] * count
@@ -286,9 +294,15 @@ def _best_cuts(
     for columns in range(2, _MOST_COLUMNS + 1):
         limit = sum(heights) / columns
         cuts = _cut_at(heights, breaks, limit, columns)
-        if cuts and extent(cuts) < 0.9 * extent(best):
+        if cuts and _is_even(heights, cuts) and extent(cuts) < 0.85 * extent(best):
             best = cuts
     return best
+
+
+def _is_even(heights: Sequence[float], cuts: Sequence[int]) -> bool:
+    edges = [0, *cuts, len(heights)]
+    columns = [sum(heights[low:high]) for low, high in zip(edges, edges[1:], strict=False)]
+    return min(columns) > _LEAST_FILLED * max(columns)
 
 
 def _cut_at(
@@ -316,8 +330,15 @@ def _side_by_side(parts: Sequence[Plan]) -> Plan:
         if below is not None:
             key, start, y = below
             middle, end = x - _GUTTER / 2, moved.enters[key]
-            low = whole.height - GAP / 2
-            points = ((start, y), (start, low), (middle, low), (middle, 4.0), (end, 4.0), (end, GAP))
+            low = y + GAP / 2
+            points = (
+                (start, y),
+                (start, low),
+                (middle, low),
+                (middle, 4.0),
+                (end, 4.0),
+                (end, GAP),
+            )
             whole.wires.append(Wire(key, points, square=True))
         whole.placed += moved.placed
         whole.wires += moved.wires
@@ -356,6 +377,13 @@ def _header_width(box: Box, look: Look) -> float:
     return max(text, text_width(look.note, SMALL) + 40)
 
 
-def _wires(key: str, parts: Sequence[tuple[Point, ...]]) -> list[Wire]:
+def _wires(
+    key: str, parts: Sequence[tuple[Point, ...]], cards: Collection[int], layers: Layers
+) -> list[Wire]:
+    """The parts of a flow; one that ends at a card has a tip."""
     starts = {points[0] for points in parts}
-    return [Wire(key, points, arrives=points[-1] not in starts) for points in parts]
+    tops = {layers.tops[at] for at in cards}
+    return [
+        Wire(key, points, arrives=points[-1] not in starts and points[-1][1] in tops)
+        for points in parts
+    ]

@@ -15,6 +15,10 @@ _SHAPES = f"""
 .nd-graph .nd-amount {{ font-size: 10px; fill: #7a8693; text-anchor: end; }}
 .nd-graph .nd-mark {{ font-weight: 700; font-size: 11px; text-anchor: middle; }}
 .nd-graph .nd-note {{ font-size: 10.5px; font-weight: 600; }}
+.nd-graph .nd-on-even, .nd-graph .nd-on-odd {{ stroke: #ffffff; stroke-width: 4px;
+  paint-order: stroke; }}
+.nd-graph .nd-on-even {{ stroke: #f5f7f9; }}
+.nd-graph .nd-end {{ text-anchor: end; }}
 .nd-graph .nd-middle {{ text-anchor: middle; }}
 .nd-graph .nd-shape {{ font-size: 10px; fill: #55616e; stroke: #ffffff; stroke-width: 3px;
   stroke-opacity: 0.85; paint-order: stroke; }}
@@ -51,6 +55,8 @@ _DARK = """
 .nd-graph .nd-amount { fill: #93a0ac; }
 .nd-graph .nd-shape { fill: #b4bec8; stroke: #15191e; }
 .nd-page { fill: #15191e; }
+.nd-graph .nd-on-odd { stroke: #15191e; }
+.nd-graph .nd-on-even { stroke: #1c2127; }
 .nd-box { stroke: #46515c; }
 .nd-odd { fill: #15191e; }
 .nd-even { fill: #1c2127; }

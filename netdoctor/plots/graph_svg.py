@@ -29,6 +29,7 @@ from netdoctor.plots.graph_layout import HEADER, Placed, Plan, Wire, plan
 from netdoctor.plots.graph_style import STYLE
 
 _MARGIN = 24.0
+_LEAST_WIDTH = 520.0
 _LEGEND: tuple[tuple[State, str], ...] = (
     ("healthy", "healthy"), ("info", "info"), ("warning", "warning"), ("error", "error"),
     ("unknown", "not examined"),
@@ -70,12 +71,23 @@ def _boxes(box: Box) -> Iterator[Box]:
 
 
 def _left_out(facts: GraphFacts) -> list[str]:
-    """What is not in the picture because it never ran."""
-    names = [each.subject for each in facts.not_examined]
+    """What is not in the picture because it was never called; names that differ in numbers once."""
+    count: dict[str, int] = {}
+    for each in facts.not_examined:
+        if each.reason.startswith("never called in"):
+            name = re.sub(r"\d+", "*", each.subject)
+            name = name if name in count or _is_one_of_many(name, facts) else each.subject
+            count[name] = count.get(name, 0) + 1
+    names = [f"{name} ({number})" if number > 1 else name for name, number in count.items()]
     if not names:
         return []
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return [f"not run, and not drawn: {', '.join(names[:_NAMED])}{more}"]
+    return [f"never called, and not drawn: {', '.join(names[:_NAMED])}{more}"]
+
+
+def _is_one_of_many(pattern: str, facts: GraphFacts) -> bool:
+    names = (re.sub(r"\d+", "*", each.subject) for each in facts.not_examined)
+    return sum(name == pattern for name in names) > 1
 
 
 class _Drawing:
@@ -93,10 +105,10 @@ class _Drawing:
         self.out: list[str] = []
 
     def text(self) -> str:
-        head = self._head()
+        inner = max(self.plan.width, _LEAST_WIDTH)
+        head = [part for line in self._head() for part in wrapped(line, inner)]
         top = 34.0 + 18.0 * len(head) + (22.0 if self.judged else 0.0)
-        widest = max(text_width(line, SMALL + 0.5) for line in head)
-        wide = max(self.plan.width, widest, 420.0 if self.judged else 0.0) + 2 * _MARGIN
+        wide = inner + 2 * _MARGIN
         high = self.plan.height + top + 2 * _MARGIN
         moved = self.plan.moved((wide - self.plan.width) / 2, top + _MARGIN)
         self._open(wide, high)
@@ -167,7 +179,8 @@ class _Drawing:
             else:
                 self._card(each, each.what)
         for label in plan.labels:
-            self._write(label.x, label.y, label.text, "nd-shape")
+            name = "nd-shape nd-end" if label.leftwards else "nd-shape"
+            self._write(label.x, label.y, label.text, name)
 
     def _box(self, at: Placed, box: Box) -> None:
         look = self.looks[box.key]
@@ -189,9 +202,14 @@ class _Drawing:
         x = at.x + PAD
         title = title_of(box)
         times = f' <tspan class="nd-times">×{box.times} equal</tspan>' if box.times > 1 else ""
-        kind = "" if box.kind == box.title else f' <tspan class="nd-kind">{_text(shortened(box.kind))}</tspan>'
+        kind = (
+            ""
+            if box.kind == box.title
+            else f' <tspan class="nd-kind">{_text(shortened(box.kind))}</tspan>'
+        )
+        shade = "nd-on-even" if at.depth % 2 == 0 else "nd-on-odd"
         self.out.append(
-            f'<text class="nd-title" x="{x:.1f}" y="{at.y + 16:.1f}">{_text(title)}{kind}{times}</text>'
+            f'<text class="nd-title {shade}" x="{x:.1f}" y="{at.y + 16:.1f}">{_text(title)}{kind}{times}</text>'
         )
         if look.note:
             self._write(x, at.y + HEADER + 6, look.note, f"nd-note nd-ink-{look.state}")
@@ -219,7 +237,7 @@ class _Drawing:
 
     def _pill(self, at: Placed, row: Row) -> None:
         self.out.append(
-            f'<g><title>{_text(self.looks[row.key].tooltip)}</title>'
+            f"<g><title>{_text(self.looks[row.key].tooltip)}</title>"
             f'<rect class="nd-pill" x="{at.x:.1f}" y="{at.y:.1f}" width="{at.width:.1f}" '
             f'height="{at.height:.1f}" rx="{at.height / 2:.1f}"/>'
         )
@@ -255,14 +273,24 @@ class _Drawing:
     def _step(self, at: Placed, row: Row, next_top: float) -> None:
         """Between two rows of a card: what shape goes from one to the next."""
         x, y = at.x + at.width / 2, next_top - 14
-        self.out.append(
-            f'<path class="nd-wire" d="M{x:.1f} {y:.1f}V{y + 13:.1f}" marker-end=""/>'
-        )
+        self.out.append(f'<path class="nd-wire" d="M{x:.1f} {y:.1f}V{y + 13:.1f}" marker-end=""/>')
         self._write(x + 6, y + 10.5, shape_text(row.shape), "nd-shape")
 
     def _write(self, x: float, y: float, text: str, name: str) -> None:
         if text:
             self.out.append(f'<text class="{name}" x="{x:.1f}" y="{y:.1f}">{_text(text)}</text>')
+
+
+def wrapped(text: str, width: float) -> list[str]:
+    """The text in lines of at most that width, broken between words."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_width(longer, SMALL) > width:
+            lines.append(f"  {word}")
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _path(wire: Wire) -> str:

@@ -14,10 +14,10 @@ from netdoctor.facts.graph import GraphEdge, GraphFacts, GraphNode, GraphScope
 from netdoctor.inputs.batches import Batch
 from netdoctor.observe import Observation, observe, tensors_in
 from netdoctor.observe.flow import Flow, Scope, Step
-from netdoctor.probes.call_rows import is_torch_layer
 from netdoctor.probes.nonfinite import MOVES
 from netdoctor.probes.samples import few
 
+_LAYERS = ("torch.nn.modules", "torch.ao.nn")
 _SAMPLES = 2
 _MOST_OUTPUTS = 8
 # What shapes the network for a reader, though it only moves values.
@@ -125,7 +125,7 @@ class _Assembly:
         return self.nodes, self.scopes, [GraphEdge(*each) for each in unique if each[0] < each[1]]
 
     def _is_layer(self, at: int, scope: Scope) -> bool:
-        return at not in self.with_calls and is_torch_layer(scope.module)
+        return at not in self.with_calls and type(scope.module).__module__.startswith(_LAYERS)
 
     def _keep_scope(self, at: int, scope: Scope) -> None:
         parent = self.numbers[scope.parent] if scope.parent >= 0 and at else -1
@@ -133,7 +133,8 @@ class _Assembly:
             parent = 0  # a module that was called outside of the model's own forward
         self.numbers[at] = len(self.scopes)
         kind = str(getattr(scope.module, "original_name", type(scope.module).__name__))
-        self.scopes.append(GraphScope(str(scope.site), scope.site.path, kind, parent))
+        weights = sum(each.numel() for each in scope.module.parameters())
+        self.scopes.append(GraphScope(str(scope.site), scope.site.path, kind, parent, weights))
 
     def _make_nodes(self) -> tuple[dict[int, int], list[Any]]:
         """The node of each step, and what leads from node to node."""
