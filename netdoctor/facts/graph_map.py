@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from netdoctor.facts.graph import GraphEdge, GraphFacts, GraphNode, GraphScope, Shape
-from netdoctor.facts.graph_tree import Group, Tree, groups_in, nodes_in, tree_of
+from netdoctor.facts.graph_tree import Group, Tree, groups_in, nodes_in, reaches, tree_of
 
 READABLE = 90
 """Rows and boxes that fit on a page."""
@@ -57,6 +57,7 @@ class Box:
     items: tuple[Row | Box, ...]
     scopes: tuple[int, ...] = ()
     times: int = 1
+    calls: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -161,8 +162,8 @@ class _Folding:
         links = _links(self.tree.edges, self.row_of)
         new_keys = shared_rows(self.facts, root, links)
         links = _links_between(
-            ((new_keys.get(each.source, each.source), new_keys.get(each.target, each.target), shape)
-             for each in links for shape in each.shapes)
+            (new_keys.get(each.source, each.source), new_keys.get(each.target, each.target), shape)
+             for each in links for shape in each.shapes
         )  # fmt: skip
         goes_on = {each.source: each.shapes[0] for each in reversed(links)}
         return Map(_rebuilt(root, new_keys, goes_on), links, self.depth, self.deepest)
@@ -177,7 +178,7 @@ class _Folding:
         )
 
     def _opened(self, group: Group, prefix: str, level: int, around: int) -> Row | Box:
-        times = group.times * around
+        times = group.times * group.calls * around
         if not group.scopes:  # a run of children that repeats
             title = _span(self._title(group.children[0], prefix), self._title(group.last, prefix))
             items = self._items(group, prefix, level, times)
@@ -191,7 +192,15 @@ class _Folding:
         scope = self.facts.scopes[group.scopes[0]]
         items = self._items(group, scope.path, level + 1, times)
         title = self._range(group, prefix)
-        return Box(self._key(group), title, scope.kind, items, tuple(group.scopes), group.times)
+        return Box(
+            self._key(group),
+            title,
+            scope.kind,
+            items,
+            tuple(group.scopes),
+            group.times,
+            group.calls,
+        )
 
     def _is_wanted(self, group: Group) -> bool:
         scopes = (self.facts.scopes[at] for each in groups_in(group) for at in each.scopes)
@@ -213,7 +222,7 @@ class _Folding:
             role=role,
             nodes=tuple(members),
             times=times,
-            calls=self.facts.calls[node.path] if is_shared else 1,
+            calls=max(self.facts.calls[node.path] // around, 1) if is_shared else 1,
             shape=node.shape,
             parameters=self._parameters(self.facts.nodes[each] for each in members),
         )
@@ -343,11 +352,7 @@ def shared_rows(facts: GraphFacts, box: Box, links: Sequence[Link]) -> dict[str,
             continue
         name = (_path_of(facts, item), item.kind)
         first = by_path.setdefault(name, item.key)
-        if (
-            first == item.key
-            or _reaches(leads, first, item.key)
-            or _reaches(leads, item.key, first)
-        ):
+        if first == item.key or reaches(leads, first, item.key) or reaches(leads, item.key, first):
             continue
         found[item.key] = first
         leads.setdefault(first, set()).update(leads.pop(item.key, ()))
@@ -360,15 +365,3 @@ def shared_rows(facts: GraphFacts, box: Box, links: Sequence[Link]) -> dict[str,
 
 def _path_of(facts: GraphFacts, row: Row) -> str:
     return facts.scopes[row.scopes[0]].path if row.scopes else facts.nodes[row.nodes[0]].path
-
-
-def _reaches(leads: Mapping[str, Iterable[str]], start: str, end: str) -> bool:
-    waiting, seen = [start], {start}
-    while waiting:
-        for following in leads.get(waiting.pop(), ()):
-            if following == end:
-                return True
-            if following not in seen:
-                seen.add(following)
-                waiting.append(following)
-    return False

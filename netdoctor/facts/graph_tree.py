@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 from netdoctor.facts.graph import GraphEdge, GraphFacts
 
@@ -20,12 +22,14 @@ class Group:
             children that repeats, none.
         children: in the order in which they ran: groups, and nodes by their index.
         times: how many equal blocks it stands for.
+        calls: how many calls of one module it stands for that do not depend on each other.
         last: of those, the child that ran last; for its name.
     """
 
     scopes: list[int]
     children: list[Group | int]
     times: int = 1
+    calls: int = 1
     last: Group | int | None = None
 
 
@@ -112,6 +116,23 @@ def _nested(facts: GraphFacts, visible: Iterable[int]) -> Group:
     return groups[0]
 
 
+def reaches(leads: Mapping[Any, Iterable[Any]], start: Any, end: Any) -> bool:
+    """Whether something leads from one to the other, over at least one step."""
+    waiting, seen = [start], set()
+    while waiting:
+        for following in leads.get(waiting.pop(), ()):
+            if following == end:
+                return True
+            if following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return False
+
+
+def _renamed(names: set[int], old: int, new: int) -> set[int]:
+    return (names - {old}) | {new} if old in names else names
+
+
 class _Merging:
     """Finds equal blocks and lets the first of them stand for all."""
 
@@ -130,7 +151,7 @@ class _Merging:
         self.first = list(range(len(facts.nodes)))  # by node, the one that stands for it
         self.within: set[tuple[int, int]] = set()  # edges from one of several equal blocks to next
         self.kinds: dict[object, int] = {}
-        self.signatures: dict[int, int] = {}  # by group's identity
+        self.signatures: dict[tuple[int, bool], int] = {}  # by group's identity
 
     def merge(self, group: Group) -> None:
         """Merges the equal blocks among a group's children, and then those inside them."""
@@ -145,8 +166,8 @@ class _Merging:
             ]
             children.append(self._one_of(blocks) if times > 1 else group.children[at])
             at += period * times
-        group.children = children
-        for child in children:
+        group.children = self._calls_as_one(children)
+        for child in group.children:
             if isinstance(child, Group):
                 self.merge(child)
 
@@ -166,23 +187,24 @@ class _Merging:
             node = self.first[node]
         return node
 
-    def _kind(self, item: Group | int) -> int:
+    def _kind(self, item: Group | int, shapes: bool = True) -> int:
         """A number that is the same for items of the same operations, shapes and wiring."""
         if isinstance(item, int):
-            return self._number(self._node_key(item))
-        known = self.signatures.get(id(item))
+            return self._number(self._node_key(item, shapes))
+        known = self.signatures.get((id(item), shapes))
         if known is None:
             scope = self.facts.scopes[item.scopes[0]]
             name = scope.name if self.apart(scope.path) else ""
-            inside = tuple(self._kind(child) for child in item.children)
+            inside = tuple(self._kind(child, shapes) for child in item.children)
             key = (scope.kind, name, inside, self._wiring(list(nodes_in(item))))
-            known = self.signatures[id(item)] = self._number(key)
+            known = self.signatures[id(item), shapes] = self._number(key)
         return known
 
-    def _node_key(self, at: int) -> object:
+    def _node_key(self, at: int, shapes: bool) -> object:
         node = self.facts.nodes[at]
         name = node.name if node.kind in ("input", "output") or self.apart(node.path) else ""
-        return (node.kind, node.operation, node.shape, node.dtype, node.parameters, name)
+        shape = node.shape if shapes else None
+        return (node.kind, node.operation, shape, node.dtype, node.parameters, name)
 
     def _wiring(self, nodes: Sequence[int]) -> object:
         place = {at: number for number, at in enumerate(nodes)}
@@ -230,13 +252,11 @@ class _Merging:
 
     def _is_chain(self, blocks: Sequence[Sequence[int]]) -> bool:
         inside = {node for block in blocks for node in block}
-        links = [
-            self._link(before, block) for before, block in zip(blocks, blocks[1:], strict=False)
-        ]
+        links = [self._link(before, block) for before, block in pairwise(blocks)]
         if not links[0][0] or any(link != links[0] for link in links):
             return False
         after = self._outside(self.targets, blocks[-1], inside)
-        for block, following in zip(blocks, blocks[1:], strict=False):
+        for block, following in pairwise(blocks):
             allowed = {*after, *following, *block}
             if any(t not in allowed for node in block for t in self.targets.get(node, ())):
                 return False
@@ -281,6 +301,43 @@ class _Merging:
     def _outside(ways: dict[int, list[int]], block: Sequence[int], inside: set[int]) -> set[int]:
         return {other for at in block for other in ways.get(at, ()) if other not in inside}
 
+    def _calls_as_one(self, children: list[Group | int]) -> list[Group | int]:
+        """The children with the calls of one module as one that do not depend on each other."""
+        by_module: dict[tuple[str, int], list[int]] = {}
+        for at, child in enumerate(children):
+            if isinstance(child, Group) and child.scopes and child.times == 1:
+                path = self.facts.scopes[child.scopes[0]].path
+                by_module.setdefault((path, self._kind(child, shapes=False)), []).append(at)
+        calls = [found for found in by_module.values() if len(found) > 1]
+        if not calls:
+            return children
+        leads = self._leads(children)
+        gone: set[int] = set()
+        for found in calls:
+            if any(reaches(leads, one, other) for one in found for other in found if one < other):
+                continue
+            self._one_of([[children[at]] for at in found])
+            first = children[found[0]]
+            assert isinstance(first, Group)
+            first.times, first.calls, first.last = 1, len(found), None
+            gone.update(found[1:])
+            for other in found[1:]:
+                leads[found[0]] |= leads[other]
+                leads = {at: _renamed(to, other, found[0]) for at, to in leads.items()}
+        return [child for at, child in enumerate(children) if at not in gone]
+
+    def _leads(self, children: Sequence[Group | int]) -> dict[int, set[int]]:
+        """By child the children that take what it gives."""
+        home = {node: at for at, child in enumerate(children) for node in nodes_in(child)}
+        for node in range(len(self.first)):
+            home.setdefault(node, home.get(self._standing(node), -1))
+        leads: dict[int, set[int]] = {at: set() for at in range(len(children))}
+        for edge in self.edges:
+            ends = home[edge.source], home[edge.target]
+            if ends[0] != ends[1] and -1 not in ends:
+                leads[ends[0]].add(ends[1])
+        return leads
+
     def _one_of(self, blocks: Sequence[Sequence[Group | int]]) -> Group | int:
         """The first block, standing for all."""
         nodes = [[node for child in block for node in nodes_in(child)] for block in blocks]
@@ -298,7 +355,7 @@ class _Merging:
                 a.scopes += b.scopes
         only = blocks[0][0]
         if len(blocks[0]) > 1:
-            return Group([], list(blocks[0]), len(blocks), blocks[-1][-1])
+            return Group([], list(blocks[0]), len(blocks), last=blocks[-1][-1])
         if isinstance(only, Group):
             only.times, only.last = len(blocks), blocks[-1][0]
         return only

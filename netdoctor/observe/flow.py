@@ -230,7 +230,7 @@ class Flow(TorchFunctionMode):
         if id(tensor) not in self._parameters:
             self._made[id(tensor)] = (weakref.ref(tensor), number)
         with contextlib.suppress(RuntimeError, NotImplementedError):
-            memory = StorageWeakRef(tensor.untyped_storage())
+            memory = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
             self._written[memory.cdata] = (memory, number)
 
     def _is_known(self, tensor: Tensor) -> bool:

@@ -87,6 +87,14 @@ def kind_of(row: Row) -> str:
     return shortened(" ".join(texts))
 
 
+def times_of(box: Box) -> str:
+    """How often a box comes, or is called; empty for once."""
+    texts = [f"×{box.times} equal"] if box.times > 1 else []
+    if box.calls > 1:
+        texts.append(f"called {box.calls}×")
+    return ", ".join(texts)
+
+
 def amount_of(row: Row) -> str:
     """The number of weights, in short; empty for none."""
     return counted(row.parameters) if row.parameters else ""
@@ -146,6 +154,8 @@ def looks_of(
         heading = [facts.scopes[box.scopes[0]].path or facts.model] if box.scopes else [box.title]
         if box.times > 1:
             heading.append(f"{box.times} equal blocks, drawn once")
+        if box.calls > 1:
+            heading.append(f"called {box.calls} times with the same weights")
         look = _look(heading, names, health)
         found[box.key] = look if look.note else dataclasses.replace(look, state=None)
     return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Literal
 
 GAP = 30.0  # between layers
@@ -110,6 +112,7 @@ class _Layering:
         self.width = [each.width for each in vertices]
         self.height = [each.height for each in vertices]
         self.parts: list[list[tuple[int, int]]] = []  # by flow: between neighbouring layers
+        self.trunks: list[list[int]] = []  # the points of each flow, downwards
         self.upper: list[list[tuple[int, float]]] = [[] for _ in vertices]
         self.lower: list[list[tuple[int, float]]] = [[] for _ in vertices]
         for flow in flows:
@@ -129,6 +132,7 @@ class _Layering:
                 self._connect(trunk[-1], point, flow, parts)
                 trunk.append(point)
             self._connect(trunk[steps - 1], target, flow, parts)
+        self.trunks.append(trunk[1:])
         return parts
 
     def _point(self, rank: int) -> int:
@@ -204,14 +208,46 @@ class _Layering:
         """Horizontal centres: near their neighbours', in order, and far enough apart."""
         x = [0.0] * len(self.rank)
         for layer in self.layers:
-            self._settle(layer, {at: 0.0 for at in layer}, x)
+            self._settle(layer, dict.fromkeys(layer, 0.0), x)
         for turn in range(_SETTLING):
             ways = [self.upper, self.lower] if turn < _SETTLING - 2 else [None, None]
             for layer in self.layers:
                 self._settle(layer, {at: self._wish(at, ways[0], x) for at in layer}, x)
             for layer in reversed(self.layers):
                 self._settle(layer, {at: self._wish(at, ways[1], x) for at in layer}, x)
+        self._straighten(x)
         return x
+
+    def _straighten(self, x: list[float]) -> None:
+        """Puts the points of a line one above the other as far as there is room."""
+        place = {at: (layer, n) for layer in self.layers for n, at in enumerate(layer)}
+        trunks = [trunk for trunk in self.trunks if trunk]
+        trunks.sort(key=lambda trunk: sum(x[at] for at in trunk) / len(trunk))
+        for trunk in (*reversed(trunks), *trunks):
+            run: list[int] = []
+            low, high = -math.inf, math.inf
+            for at in [*trunk, -1]:
+                left, right = self._room(at, place, x) if at >= 0 else (math.inf, -math.inf)
+                if max(low, left) > min(high, right):
+                    if run:
+                        wish = sum(x[each] for each in run) / len(run)
+                        for each in run:
+                            x[each] = min(max(wish, low), high)
+                    run, low, high = [], -math.inf, math.inf
+                run.append(at)
+                low, high = max(low, left), min(high, right)
+
+    def _room(
+        self, at: int, place: Mapping[int, tuple[list[int], int]], x: list[float]
+    ) -> tuple[float, float]:
+        """From where to where a point may be moved."""
+        layer, n = place[at]
+        low, high = -math.inf, math.inf
+        if n:
+            low = x[layer[n - 1]] + self._distance(layer[n - 1], at)
+        if n + 1 < len(layer):
+            high = x[layer[n + 1]] - self._distance(at, layer[n + 1])
+        return low, max(low, high)
 
     def _wish(self, at: int, near: list[list[tuple[int, float]]] | None, x: list[float]) -> float:
         around = [*self.upper[at], *self.lower[at]] if near is None else near[at]
@@ -228,7 +264,7 @@ class _Layering:
         Source: pool adjacent violators, least squares, in which boxes count for more than what goes past them.
         """
         offsets = [0.0]
-        for left, right in zip(layer, layer[1:], strict=False):
+        for left, right in pairwise(layer):
             offsets.append(offsets[-1] + self._distance(left, right))
         blocks: list[tuple[float, float, int]] = []  # mean, weight, count
         for at, offset in zip(layer, offsets, strict=True):
@@ -248,10 +284,7 @@ class _Layering:
 
     def _tops(self) -> tuple[list[float], float]:
         tops, y = [0.0] * len(self.rank), 0.0
-        gaps = [
-            self._gap(one, next_one)
-            for one, next_one in zip(self.layers, self.layers[1:], strict=False)
-        ]
+        gaps = [self._gap(one, next_one) for one, next_one in pairwise(self.layers)]
         for layer, gap in zip(self.layers, [*gaps, 0.0], strict=True):
             for at in layer:
                 tops[at] = y

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from netdoctor.facts.graph_map import Box, Link, Map, Row, rows_in
 from netdoctor.plots.graph_cards import (
@@ -15,6 +16,7 @@ from netdoctor.plots.graph_cards import (
     card,
     shape_text,
     text_width,
+    times_of,
     title_of,
 )
 from netdoctor.plots.graph_layers import GAP, Flow, Layers, Point, Vertex, place, ranks
@@ -275,7 +277,7 @@ class _Planner:
         edges = [0, *cuts, count]
         return [
             [at for at in range(len(items)) if low <= level[at] < high]
-            for low, high in zip(edges, edges[1:], strict=False)
+            for low, high in pairwise(edges)
         ] if cuts else whole  # fmt: skip
 
 
@@ -286,7 +288,7 @@ def _best_cuts(
 
     def extent(cuts: Sequence[int]) -> float:
         edges = [0, *cuts, len(heights)]
-        parts = list(zip(edges, edges[1:], strict=False))
+        parts = list(pairwise(edges))
         wide = sum(max(widths[low:high]) + _GUTTER for low, high in parts)
         return max(wide / _ASPECT, max(sum(heights[low:high]) for low, high in parts))
 
@@ -301,7 +303,7 @@ def _best_cuts(
 
 def _is_even(heights: Sequence[float], cuts: Sequence[int]) -> bool:
     edges = [0, *cuts, len(heights)]
-    columns = [sum(heights[low:high]) for low, high in zip(edges, edges[1:], strict=False)]
+    columns = [sum(heights[low:high]) for low, high in pairwise(edges)]
     return min(columns) > _LEAST_FILLED * max(columns)
 
 
@@ -372,7 +374,7 @@ def _rows(item: Item) -> Iterator[Row]:
 
 
 def _header_width(box: Box, look: Look) -> float:
-    kind = f"{box.kind} ×{box.times} equal" if box.times > 1 else box.kind
+    kind = f"{box.kind} {times_of(box)}"
     text = text_width(title_of(box), SIZE) + text_width(kind, SMALL) + 36
     return max(text, text_width(look.note, SMALL) + 40)
 

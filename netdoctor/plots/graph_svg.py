@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from netdoctor.facts.graph import GraphFacts
@@ -23,6 +24,7 @@ from netdoctor.plots.graph_cards import (
     shape_text,
     shortened,
     text_width,
+    times_of,
     title_of,
 )
 from netdoctor.plots.graph_layout import HEADER, Placed, Plan, Wire, plan
@@ -201,7 +203,8 @@ class _Drawing:
         self.out.append(f"<g><title>{_text(look.tooltip)}</title>")
         x = at.x + PAD
         title = title_of(box)
-        times = f' <tspan class="nd-times">×{box.times} equal</tspan>' if box.times > 1 else ""
+        often = times_of(box)
+        times = f' <tspan class="nd-times">{often}</tspan>' if often else ""
         kind = (
             ""
             if box.kind == box.title
@@ -299,7 +302,7 @@ def _path(wire: Wire) -> str:
         return f'<path class="nd-wire nd-long" d="{_rounded(points)}"/>'
     x, y = points[0]
     parts = [f"M{x:.1f} {y:.1f}"]
-    for (a, b), (c, d) in zip(points, points[1:], strict=False):
+    for (a, b), (c, d) in pairwise(points):
         if abs(a - c) < 0.5:
             parts.append(f"V{d:.1f}")
         else:

@@ -44,7 +44,7 @@ def save_figures(
     *,
     arrays: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
 ) -> list[str]:
-    """Writes each figure as `stem.png`, or a text with its own suffix, and returns the paths of all files written.
+    """Writes each figure as `stem.png`, or with a text's own suffix, and returns all paths.
 
     Args:
         figures: file stems and their figures.

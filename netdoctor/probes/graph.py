@@ -81,7 +81,7 @@ def _inputs(module: nn.Module, batch: Batch) -> Iterator[tuple[str, Any]]:
     given = [(names[at] if at < len(names) else str(at), v) for at, v in enumerate(batch.args)]
     for name, value in (*given, *batch.kwargs.items()):
         if tensors_in([value]):
-            yield f"input {name}", value
+            yield f"input {name}" if name != "input" else name, value
 
 
 def _outputs(output: Any) -> list[tuple[str, Any]]:

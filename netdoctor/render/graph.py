@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from netdoctor.facts.graph import GraphFacts, Shape
 from netdoctor.facts.graph_health import Health, State, worst
-from netdoctor.facts.graph_map import Box, Map, Row, folded
+from netdoctor.facts.graph_map import Box, Row, folded
 
 _FILLS: Mapping[State, tuple[str, str, str]] = {  # fill, edge, style of the edge
     "healthy": ("#ddf0e1", "#7fae8b", "solid"),
@@ -134,6 +134,7 @@ def _row_lines(row: Row) -> list[str]:
 
 def _box_label(box: Box) -> str:
     parts = [box.title, box.kind, f"×{box.times} equal blocks" if box.times > 1 else ""]
+    parts.append(f"called {box.calls}×" if box.calls > 1 else "")
     return " ".join(dict.fromkeys(part for part in parts if part))
 
 
