@@ -128,6 +128,16 @@ class GraphFacts:
         outputs = {at for at, node in enumerate(self.nodes) if node.kind == "output"}
         return frozenset(reached | outputs if reached else range(len(self.nodes)))
 
+    @cached_property
+    def to_output(self) -> frozenset[int]:
+        """The nodes from which something leads to an output; all where nothing does."""
+        outputs = {at for at, node in enumerate(self.nodes) if node.kind == "output"}
+        reached = set(outputs)
+        for edge in sorted(self.edges, key=lambda each: -each.target):
+            if edge.target in reached:
+                reached.add(edge.source)
+        return frozenset(reached if reached - outputs else range(len(self.nodes)))
+
 
 _COLUMNS = (
     Column("node", "node", "name"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os.path
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Literal
 
 from netdoctor.facts.graph import GraphEdge, GraphFacts, GraphNode, GraphScope, Shape
@@ -14,6 +15,8 @@ from netdoctor.facts.graph_tree import Group, Tree, groups_in, nodes_in, reaches
 READABLE = 90
 """Rows and boxes that fit on a page."""
 _LINKS_A_ROW = 2
+_MANY = 40  # functions called in one forward, from which runs of them are folded
+_RUN = 6
 
 Role = Literal["input", "output", "layer", "function", "folded"]
 
@@ -118,7 +121,9 @@ def folded(facts: GraphFacts, *, depth: int | None = None, expand: Sequence[str]
         return _Folding(facts, tree, min(depth, deepest), deepest, expand).map()
     best = None
     for level in range(1, deepest + 1):
-        candidate = _Folding(facts, tree, level, deepest, expand).map()
+        candidate = _Folding(facts, tree, level, deepest, expand, short=True).map()
+        if not _is_acyclic(candidate.root, candidate.links):
+            candidate = _Folding(facts, tree, level, deepest, expand).map()
         if best is not None and not _is_readable(candidate):
             break
         best = candidate
@@ -150,9 +155,10 @@ class _Folding:
     """Makes rows of what is deeper than a level."""
 
     def __init__(
-        self, facts: GraphFacts, tree: Tree, depth: int, deepest: int, expand: Sequence[str]
-    ) -> None:
-        self.facts, self.tree = facts, tree
+        self, facts: GraphFacts, tree: Tree, depth: int, deepest: int, expand: Sequence[str],
+        short: bool = False,
+    ) -> None:  # fmt: skip
+        self.facts, self.tree, self.short = facts, tree, short
         self.depth, self.deepest, self.expand = depth, deepest, expand
         self.row_of: dict[int, str] = {}
 
@@ -170,24 +176,56 @@ class _Folding:
 
     def _items(self, group: Group, prefix: str, level: int, around: int) -> tuple[Row | Box, ...]:
         """A group's children; `around` is how often the block comes that they are in."""
-        return tuple(
-            self._leaf(child, prefix, around)
-            if isinstance(child, int)
-            else self._opened(child, prefix, level, around)
-            for child in group.children
-        )
+        items: list[Row | Box] = []
+        for is_run, children in self._runs(group):
+            if is_run:
+                items.append(self._functions([at for at in children if isinstance(at, int)]))
+                continue
+            for child in children:
+                if isinstance(child, int):
+                    items.append(self._leaf(child, prefix, around))
+                else:
+                    items.append(self._opened(child, prefix, level, around))
+        return tuple(items)
+
+    def _runs(self, group: Group) -> list[tuple[bool, list[Group | int]]]:
+        """The children, and where there are many functions those that follow each other apart."""
+        functions = [each for each in group.children if self._calls_function(each)]
+        if not self.short or len(functions) <= _MANY:
+            return [(False, group.children)]
+        runs = [
+            (is_run, list(each)) for is_run, each in groupby(group.children, self._calls_function)
+        ]
+        return [(is_run and len(each) >= _RUN, each) for is_run, each in runs]
+
+    def _calls_function(self, child: Group | int) -> bool:
+        return isinstance(child, int) and self.facts.nodes[child].kind == "function"
+
+    def _functions(self, nodes: Sequence[int]) -> Row:
+        """One row for functions that were called one after another in one forward."""
+        members = [each for at in nodes for each in self.tree.stands_for[at]]
+        kinds = Counter(self.facts.nodes[at].operation for at in nodes)
+        key = f"f{nodes[0]}"
+        self.row_of.update(dict.fromkeys(nodes, key))
+        named = ", ".join(name for name, _ in kinds.most_common(3))
+        return Row(
+            key, f"{len(nodes)} functions", named + (", …" if len(kinds) > 3 else ""), "folded",
+            tuple(members), shape=self.facts.nodes[nodes[-1]].shape,
+        )  # fmt: skip
 
     def _opened(self, group: Group, prefix: str, level: int, around: int) -> Row | Box:
         times = group.times * group.calls * around
         if not group.scopes:  # a run of children that repeats
-            title = _span(self._title(group.children[0], prefix), self._title(group.last, prefix))
+            names = self._title(group.children[0], prefix), self._title(group.last, prefix)
+            named = not self._calls_function(group.children[0])
+            title = _span(*names) if named else f"{len(group.children)} steps"
             items = self._items(group, prefix, level, times)
             return Box(self._key(group), title, "", items, (), group.times)
         nodes = list(nodes_in(group))
         wanted = self._is_wanted(group)
         if len(nodes) == 1 and not wanted:
             return self._single(group, nodes[0], prefix, around)
-        if level >= self.depth and not wanted:
+        if (level >= self.depth or self._is_function(group)) and not wanted:
             return self._fold(group, prefix)
         scope = self.facts.scopes[group.scopes[0]]
         items = self._items(group, scope.path, level + 1, times)
@@ -201,6 +239,11 @@ class _Folding:
             group.times,
             group.calls,
         )
+
+    def _is_function(self, group: Group) -> bool:
+        """Whether a module has neither weights nor modules inside, as an activation written out."""
+        has_weights = self.facts.scopes[group.scopes[0]].parameters > 0
+        return not has_weights and all(isinstance(child, int) for child in group.children)
 
     def _is_wanted(self, group: Group) -> bool:
         scopes = (self.facts.scopes[at] for each in groups_in(group) for at in each.scopes)
@@ -270,8 +313,10 @@ class _Folding:
 
     def _title(self, item: Group | int | None, prefix: str) -> str:
         if isinstance(item, Group):
-            path = self.facts.scopes[item.scopes[0]].path if item.scopes else ""
-            return _below(path, prefix) or self.facts.scopes[item.scopes[0]].kind
+            if not item.scopes:
+                return self._title(item.children[0], prefix)
+            scope = self.facts.scopes[item.scopes[0]]
+            return _below(scope.path, prefix) or scope.kind
         if item is None:
             return ""
         node = self.facts.nodes[item]
@@ -288,7 +333,7 @@ def _span(first: str, last: str) -> str:
     """`blocks.1–5` for the names of the first and the last of several."""
     if first == last:
         return first
-    common = len(os.path.commonprefix([first, last]))
+    common = next((at for at, (a, b) in enumerate(zip(first, last)) if a != b), 0)  # noqa: B905
     while common and first[common - 1].isdigit():
         common -= 1
     rest = last[common:]
@@ -361,6 +406,19 @@ def shared_rows(facts: GraphFacts, box: Box, links: Sequence[Link]) -> dict[str,
                 targets.remove(item.key)
                 targets.add(first)
     return found
+
+
+def _is_acyclic(box: Box, links: Sequence[Link]) -> bool:
+    """Whether nothing in a box leads back to itself, nor in the boxes inside."""
+    home = {row.key: item.key for item in box.items for row in rows_in(item)}
+    leads: dict[str, set[str]] = {}
+    for link in links:
+        ends = home.get(link.source), home.get(link.target)
+        if None not in ends and ends[0] != ends[1]:
+            leads.setdefault(str(ends[0]), set()).add(str(ends[1]))
+    return all(_is_acyclic(item, links) for item in box.items if isinstance(item, Box)) and not any(
+        reaches(leads, each, each) for each in leads
+    )
 
 
 def _path_of(facts: GraphFacts, row: Row) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from netdoctor.facts.graph import GraphEdge, GraphFacts
+from netdoctor.facts.graph import GraphEdge, GraphFacts, GraphNode
 
-_LONGEST_PERIOD = 4
+_LONGEST_PERIOD = 64
 _LEAST_SAVED = 4  # rows, where no module call is repeated but single layers
 
 
@@ -58,11 +58,7 @@ def tree_of(facts: GraphFacts, apart: Callable[[str], bool] = lambda path: False
         facts: what ran.
         apart: whether the module of a path is to be kept apart from its equals.
     """
-    visible = [
-        at
-        for at, node in enumerate(facts.nodes)
-        if node.kind in ("input", "output") or (at in facts.from_input and not node.moves)
-    ]
+    visible = [at for at, node in enumerate(facts.nodes) if _is_drawn(facts, at, node)]
     edges = _past_moves(facts, set(visible))
     root = _nested(facts, visible)
     merging = _Merging(facts, edges, apart)
@@ -88,17 +84,23 @@ def groups_in(item: Group | int) -> Iterator[Group]:
             yield from groups_in(child)
 
 
+def _is_drawn(facts: GraphFacts, at: int, node: GraphNode) -> bool:
+    """Not what only moves values, nor a function of constants or one whose result is not used."""
+    if node.kind in ("input", "output") or (node.kind == "module" and node.parameters):
+        return True
+    if node.moves or at not in facts.from_input:
+        return False
+    return node.kind == "module" or at in facts.to_output
+
+
 def _past_moves(facts: GraphFacts, visible: set[int]) -> list[GraphEdge]:
-    """The edges between visible nodes; what went through others keeps the shape it arrived in."""
-    feeds: dict[int, list[int]] = {}  # by hidden node, the visible ones behind it
+    """The edges between visible nodes, each with the shape that its source gave."""
+    feeds: dict[int, dict[GraphEdge, None]] = {}  # by hidden node, what leads to it
     found: dict[GraphEdge, None] = {}
     for edge in sorted(facts.edges, key=lambda each: each.target):
-        sources = [edge.source] if edge.source in visible else feeds.get(edge.source, [])
-        if edge.target in visible:
-            found.update(dict.fromkeys(dataclasses.replace(edge, source=one) for one in sources))
-        else:
-            known = feeds.setdefault(edge.target, [])
-            known += [one for one in sources if one not in known]
+        come = [edge] if edge.source in visible else list(feeds.get(edge.source, ()))
+        into = found if edge.target in visible else feeds.setdefault(edge.target, {})
+        into.update(dict.fromkeys(dataclasses.replace(one, target=edge.target) for one in come))
     return list(found)
 
 

@@ -163,7 +163,9 @@ def looks_of(
 
 def _heading(facts: GraphFacts, row: Row) -> list[str]:
     node = facts.nodes[row.nodes[0]]
-    path = facts.scopes[row.scopes[0]].path if row.role == "folded" else node.name
+    path = node.name
+    if row.role == "folded":
+        path = facts.scopes[row.scopes[0]].path if row.scopes else row.title
     lines = [f"{path} · {row.kind}", f"output {shape_text(row.shape)}"]
     if row.parameters:
         lines.append(f"{row.parameters} parameters")

@@ -34,7 +34,7 @@ class Flow:
         source: its index.
         targets: theirs, each once.
         leaves: where on the source's lower side, from its centre.
-        enters: where on a target's upper side, from its centre; spread evenly where it says nothing.
+        enters: where on a target's upper side, from its centre; by default as straight as can be.
     """
 
     source: int
@@ -261,7 +261,7 @@ class _Layering:
     def _settle(self, layer: Sequence[int], wishes: Mapping[int, float], x: list[float]) -> None:
         """Moves a layer as near to the wishes as its order and distances allow.
 
-        Source: pool adjacent violators, least squares, in which boxes count for more than what goes past them.
+        Source: pool adjacent violators; least squares in which boxes count for more than lines.
         """
         offsets = [0.0]
         for left, right in pairwise(layer):

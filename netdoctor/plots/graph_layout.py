@@ -237,7 +237,7 @@ class _Planner:
         return result
 
     def _label(self, key: str, parts: Sequence[tuple[Point, ...]], result: Plan) -> None:
-        """Writes where a line leaves a card or box what shape goes on, where it does not bend to."""
+        """Writes beside where a line begins what shape goes on, on the side that it leaves free."""
         shapes = {shape: None for link in self.outgoing.get(key, ()) for shape in link.shapes}
         text = shape_text(next(iter(shapes), self.rows[key].shape))
         if len(shapes) > 1:

@@ -212,7 +212,8 @@ class _Drawing:
         )
         shade = "nd-on-even" if at.depth % 2 == 0 else "nd-on-odd"
         self.out.append(
-            f'<text class="nd-title {shade}" x="{x:.1f}" y="{at.y + 16:.1f}">{_text(title)}{kind}{times}</text>'
+            f'<text class="nd-title {shade}" x="{x:.1f}" y="{at.y + 16:.1f}">'
+            f"{_text(title)}{kind}{times}</text>"
         )
         if look.note:
             self._write(x, at.y + HEADER + 6, look.note, f"nd-note nd-ink-{look.state}")

@@ -94,7 +94,8 @@ def _dot_item(
 ) -> Iterator[str]:
     if isinstance(item, Box):
         yield f"{indent}subgraph {_dot(f'cluster_{item.key}')} {{"
-        yield f'{indent}  label={_dot(_box_label(item))}; style=rounded; color="#9aa6b2"; labeljust=l;'
+        yield f"{indent}  label={_dot(_box_label(item))}; labeljust=l;"
+        yield f'{indent}  style=rounded; color="#9aa6b2";'
         for each in item.items:
             yield from _dot_item(each, facts, health, f"{indent}  ")
         yield f"{indent}}}"
