@@ -151,7 +151,7 @@ class _Merging:
             self.targets.setdefault(edge.source, []).append(edge.target)
         self.stands_for = {at: [at] for at in range(len(facts.nodes))}
         self.first = list(range(len(facts.nodes)))  # by node, the one that stands for it
-        self.within: set[tuple[int, int]] = set()  # edges from one of several equal blocks to next
+        self.within: set[tuple[int, int]] = set()  # edges between and inside the other blocks
         self.kinds: dict[object, int] = {}
         self.signatures: dict[tuple[int, bool], int] = {}  # by group's identity
 
@@ -347,7 +347,7 @@ class _Merging:
         place = {node: turn for turn, block in enumerate(nodes) for node in block}
         for at, turn in place.items():
             for target in self.targets.get(at, ()):
-                if place.get(target, turn) != turn:
+                if target in place and (turn or place[target]):  # the first block has its like
                     self.within.add((at, target))
         for turn in range(1, len(blocks)):
             for one, other in zip(nodes[0], nodes[turn], strict=True):

@@ -201,7 +201,7 @@ class _Planner:
         vertices = [
             *(Vertex(plan.width, plan.height) for plan in plans),
             *(Vertex(0.0, 0.0, "first") for _ in entering),
-            *(Vertex(0.0, 0.0, "last") for _ in leaving),
+            *(Vertex(self._port_width(key, leaving), 0.0, "last") for key in leaving),
         ]
         port_in = {key: len(items) + n for n, key in enumerate(entering)}
         port_out = {key: len(items) + len(entering) + n for n, key in enumerate(leaving)}
@@ -236,12 +236,18 @@ class _Planner:
         result.leaves = {key: layers.centres[at] for key, at in port_out.items()}
         return result
 
-    def _label(self, key: str, parts: Sequence[tuple[Point, ...]], result: Plan) -> None:
-        """Writes beside where a line begins what shape goes on, on the side that it leaves free."""
+    def _port_width(self, key: str, leaving: Sequence[str]) -> float:
+        """Room beside a line for its shape, where several lines leave a box."""
+        return text_width(self._shape_of(key), SMALL) if len(leaving) > 1 else 0.0
+
+    def _shape_of(self, key: str) -> str:
         shapes = {shape: None for link in self.outgoing.get(key, ()) for shape in link.shapes}
         text = shape_text(next(iter(shapes), self.rows[key].shape))
-        if len(shapes) > 1:
-            text += f" +{len(shapes) - 1}"
+        return f"{text} +{len(shapes) - 1}" if len(shapes) > 1 else text
+
+    def _label(self, key: str, parts: Sequence[tuple[Point, ...]], result: Plan) -> None:
+        """Writes beside where a line begins what shape goes on, on the side that it leaves free."""
+        text = self._shape_of(key)
         x, y = parts[0][0]
         bends = [points[1][0] - x for points in parts if points[0] == (x, y)]
         wide = text_width(text, SMALL)
