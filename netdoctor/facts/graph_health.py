@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from netdoctor.facts.graph import GraphFacts
 from netdoctor.report import Finding, NotExamined
 
 State = Literal["error", "warning", "info", "healthy", "unknown"]
+_NOT_FINITE = frozenset({"NUM001", "NUM002", "WGT001"})
 _ORDER: tuple[State, ...] = ("healthy", "unknown", "info", "warning", "error")
 
 
@@ -41,7 +42,7 @@ def health(
     A finding's subject is a call (`layer1.0.relu#2`), a module (`encoder.layers.3`) or a weight or
     buffer (`layer1.0.conv1.weight`), which counts for every call of its module; of a module with
     calls inside, the finding belongs to the module's own call and not to those. Consequences count
-    with what they follow from.
+    with what they follow from. Behind a call whose output is not finite nothing can be judged.
 
     Args:
         findings: what rules said.
@@ -50,10 +51,14 @@ def health(
     """
     places = _Places(facts)
     found: dict[str, list[Finding]] = {}
+    behind: dict[str, str] = {}
     for finding in _with_consequences(findings):
         for name in places.of(finding.subject):
             found.setdefault(name, []).append(finding)
-    reasons = {
+            if finding.code in _NOT_FINITE:
+                behind.setdefault(name, f"not finite since {finding.subject}")
+    reasons = _fed_by(behind, facts)
+    reasons |= {
         name: each.reason
         for each in (*not_examined, *facts.not_examined)
         for name in places.exactly(each.subject)
@@ -64,6 +69,18 @@ def health(
     return {
         name: Health(_worst_first(found.get(name, ())), reasons.get(name, ""))
         for name in places.names
+    }
+
+
+def _fed_by(reasons: Mapping[str, str], facts: GraphFacts) -> dict[str, str]:
+    """The reasons of some nodes as those of all nodes that they lead to."""
+    of: list[str] = [reasons.get(node.name, "") for node in facts.nodes]
+    for edge in sorted(facts.edges, key=lambda each: each.target):
+        of[edge.target] = of[edge.target] or of[edge.source]
+    return {
+        node.name: reason
+        for node, reason in zip(facts.nodes, of, strict=True)
+        if reason and node.name not in reasons
     }
 
 
