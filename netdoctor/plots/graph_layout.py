@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -19,84 +18,14 @@ from netdoctor.plots.graph_cards import (
     times_of,
     title_of,
 )
-from netdoctor.plots.graph_layers import GAP, Flow, Layers, Point, Vertex, place, ranks
+from netdoctor.plots.graph_columns import best_cuts, side_by_side
+from netdoctor.plots.graph_layers import GAP, place
+from netdoctor.plots.graph_plan import Label, Placed, Plan, Wire
+from netdoctor.plots.graph_ranks import Flow, Layers, Point, Vertex, ranks
 
 HEADER = 24.0
 _NOTED = 15.0  # of a remark under a box's header
-_GUTTER = 34.0  # between columns
 _HIGH = 1000.0  # boxes higher than that are broken into columns
-_ASPECT = 1.25
-_MOST_COLUMNS = 6
-_LEAST_FILLED = 0.3  # of the highest column
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Placed:
-    """A card or box at its place."""
-
-    what: Card | Box
-    x: float
-    y: float
-    width: float
-    height: float
-    depth: int = 0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Wire:
-    """A line that goes down through points, or from column to column at right angles.
-
-    Attributes:
-        source: key of the row that gives the tensor.
-        points: from top to bottom.
-        square: whether it is drawn at right angles.
-        arrives: whether it ends at a card or box.
-    """
-
-    source: str
-    points: tuple[Point, ...]
-    square: bool = False
-    arrives: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Label:
-    """The shape of what a line carries, where the line begins."""
-
-    text: str
-    x: float
-    y: float
-    leftwards: bool = False
-
-
-@dataclasses.dataclass(slots=True)
-class Plan:
-    """Things at their places; ports are where lines come in above and go out below, by source."""
-
-    width: float
-    height: float
-    placed: list[Placed]
-    wires: list[Wire]
-    labels: list[Label]
-    enters: dict[str, float]
-    leaves: dict[str, float]
-
-    def moved(self, x: float, y: float, deeper: int = 0) -> Plan:
-        """The same at another place."""
-        return Plan(
-            self.width, self.height,
-            [
-                dataclasses.replace(each, x=each.x + x, y=each.y + y, depth=each.depth + deeper)
-                for each in self.placed
-            ],
-            [
-                dataclasses.replace(each, points=tuple((a + x, b + y) for a, b in each.points))
-                for each in self.wires
-            ],
-            [dataclasses.replace(each, x=each.x + x, y=each.y + y) for each in self.labels],
-            {key: value + x for key, value in self.enters.items()},
-            {key: value + x for key, value in self.leaves.items()},
-        )  # fmt: skip
 
 
 Item = Card | Box
@@ -147,7 +76,7 @@ class _Planner:
             )
             for column in columns
         ]
-        return _side_by_side(parts)
+        return side_by_side(parts)
 
     def _cards(self, items: Sequence[Row | Box]) -> list[Item]:
         """Boxes as they are, and rows that only feed the next one together."""
@@ -279,91 +208,12 @@ class _Planner:
             for rank in range(first + 1, (count - 1 if key in out else last) + 1):
                 crossing[rank] += 1
         breaks = [rank for rank in range(1, count) if crossing[rank] == 1]
-        cuts = _best_cuts(heights, widths, breaks)
+        cuts = best_cuts(heights, widths, breaks)
         edges = [0, *cuts, count]
         return [
             [at for at in range(len(items)) if low <= level[at] < high]
             for low, high in pairwise(edges)
         ] if cuts else whole  # fmt: skip
-
-
-def _best_cuts(
-    heights: Sequence[float], widths: Sequence[float], breaks: Sequence[int]
-) -> list[int]:
-    """Where to break so that the whole is best filled; nowhere where that gains little."""
-
-    def extent(cuts: Sequence[int]) -> float:
-        edges = [0, *cuts, len(heights)]
-        parts = list(pairwise(edges))
-        wide = sum(max(widths[low:high]) + _GUTTER for low, high in parts)
-        return max(wide / _ASPECT, max(sum(heights[low:high]) for low, high in parts))
-
-    best: list[int] = []
-    for columns in range(2, _MOST_COLUMNS + 1):
-        limit = sum(heights) / columns
-        cuts = _cut_at(heights, breaks, limit, columns)
-        if cuts and _is_even(heights, cuts) and extent(cuts) < 0.85 * extent(best):
-            best = cuts
-    return best
-
-
-def _is_even(heights: Sequence[float], cuts: Sequence[int]) -> bool:
-    edges = [0, *cuts, len(heights)]
-    columns = [sum(heights[low:high]) for low, high in pairwise(edges)]
-    return min(columns) > _LEAST_FILLED * max(columns)
-
-
-def _cut_at(
-    heights: Sequence[float], breaks: Sequence[int], limit: float, columns: int
-) -> list[int]:
-    """The breaks nearest to equal heights."""
-    cuts: list[int] = []
-    for turn in range(1, columns):
-        left = [each for each in breaks if not cuts or each > cuts[-1]]
-        if left:
-            cuts.append(min(left, key=lambda each: abs(sum(heights[:each]) - turn * limit)))
-    return cuts
-
-
-def _side_by_side(parts: Sequence[Plan]) -> Plan:
-    """Columns from left to right, each joined to the next."""
-    whole = Plan(0.0, max(part.height for part in parts), [], [], [], {}, {})
-    x = 0.0
-    below: tuple[str, float, float] | None = None
-    whole.height += 2 * GAP
-    for number, part in enumerate(parts):
-        if below is not None:
-            x += _GUTTER
-        moved = part.moved(x, GAP if number else 0.0)
-        if below is not None:
-            key, start, y = below
-            middle, end = x - _GUTTER / 2, moved.enters[key]
-            low = y + GAP / 2
-            points = (
-                (start, y),
-                (start, low),
-                (middle, low),
-                (middle, 4.0),
-                (end, 4.0),
-                (end, GAP),
-            )
-            whole.wires.append(Wire(key, points, square=True))
-        whole.placed += moved.placed
-        whole.wires += moved.wires
-        whole.labels += moved.labels
-        if not number:
-            whole.enters = moved.enters
-        below = next(
-            ((key, at, part.height + (GAP if number else 0.0)) for key, at in moved.leaves.items()),
-            None,
-        )
-        whole.leaves = moved.leaves
-        x += part.width
-    for key, at in whole.leaves.items():
-        y = parts[-1].height + GAP
-        whole.wires.append(Wire(key, ((at, y), (at, whole.height))))
-    whole.width = x
-    return whole
 
 
 def _alone(what: Card) -> Plan:

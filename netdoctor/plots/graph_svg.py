@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from netdoctor.facts.graph import GraphFacts
+from netdoctor.facts.graph_folding import folded
 from netdoctor.facts.graph_health import Health, State
-from netdoctor.facts.graph_map import Box, Map, Row, folded
+from netdoctor.facts.graph_map import Box, Map, Row
 from netdoctor.plots.graph_cards import (
     NOTE,
     PAD,
@@ -27,8 +27,10 @@ from netdoctor.plots.graph_cards import (
     times_of,
     title_of,
 )
-from netdoctor.plots.graph_layout import HEADER, Placed, Plan, Wire, plan
+from netdoctor.plots.graph_layout import HEADER, plan
+from netdoctor.plots.graph_plan import Placed, Plan
 from netdoctor.plots.graph_style import STYLE
+from netdoctor.plots.graph_wires import path
 
 _MARGIN = 24.0
 _LEAST_WIDTH = 520.0
@@ -173,7 +175,7 @@ class _Drawing:
                 self._box(each, each.what)
         self.out.append('<g class="nd-wires">')
         for wire in plan.wires:
-            self.out.append(_path(wire))
+            self.out.append(path(wire))
         self.out.append("</g>")
         for each in plan.placed:
             if isinstance(each.what, Box):
@@ -295,45 +297,6 @@ def wrapped(text: str, width: float) -> list[str]:
         else:
             lines[-1] = longer
     return lines
-
-
-def _path(wire: Wire) -> str:
-    points = wire.points
-    if wire.square:
-        return f'<path class="nd-wire nd-long" d="{_rounded(points)}"/>'
-    x, y = points[0]
-    parts = [f"M{x:.1f} {y:.1f}"]
-    for (a, b), (c, d) in pairwise(points):
-        if abs(a - c) < 0.5:
-            parts.append(f"V{d:.1f}")
-        else:
-            middle = (b + d) / 2
-            parts.append(f"C{a:.1f} {middle:.1f} {c:.1f} {middle:.1f} {c:.1f} {d:.1f}")
-    tip = ""
-    if wire.arrives:
-        x, y = points[-1]
-        tip = f'<path class="nd-tip" d="M{x - 3.2:.1f} {y - 6:.1f}h6.4L{x:.1f} {y - 0.5:.1f}z"/>'
-    return f'<path class="nd-wire" d="{"".join(parts)}"/>{tip}'
-
-
-def _rounded(points: Sequence[tuple[float, float]], radius: float = 8.0) -> str:
-    """A path at right angles with round corners."""
-    parts = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
-    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
-        start, end = _towards(corner, before, radius), _towards(corner, after, radius)
-        parts.append(
-            f"L{start[0]:.1f} {start[1]:.1f}Q{corner[0]:.1f} {corner[1]:.1f} "
-            f"{end[0]:.1f} {end[1]:.1f}"
-        )
-    return "".join([*parts, f"L{points[-1][0]:.1f} {points[-1][1]:.1f}"])
-
-
-def _towards(
-    start: tuple[float, float], end: tuple[float, float], most: float
-) -> tuple[float, float]:
-    length = abs(end[0] - start[0]) + abs(end[1] - start[1])
-    share = min(most, length / 2) / length if length else 0.0
-    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
 
 
 def _text(text: str) -> str:

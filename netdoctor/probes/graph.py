@@ -48,9 +48,9 @@ def measure(
         ModelError: the model raised, or gave no tensor.
     """
     part = few(batch, samples)
-    flow = Flow(module)
     with observe(module, lambda call: None, watch=()) as seen, torch.no_grad():
         module.eval()
+        flow = Flow(module)
         with flow.following():
             given = [flow.give(label, value) for label, value in _inputs(module, part)]
             output = part.call(module)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from netdoctor.facts.graph import GraphFacts, Shape
+from netdoctor.facts.graph_folding import folded
 from netdoctor.facts.graph_health import Health, State, worst
-from netdoctor.facts.graph_map import Box, Row, folded
+from netdoctor.facts.graph_map import Box, Row
 
 _FILLS: Mapping[State, tuple[str, str, str]] = {  # fill, edge, style of the edge
     "healthy": ("#ddf0e1", "#7fae8b", "solid"),
