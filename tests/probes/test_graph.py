@@ -170,7 +170,8 @@ def test_modules_are_nested_as_they_ran() -> None:
         ("(model)#1", "Sequential", -1), ("0#1", "Sequential", 0), ("0#2", "Sequential", 0),
     ]  # fmt: skip
     assert [(node.name, node.scope) for node in facts.nodes] == [
-        ("input", 0), ("0.0#1", 1), ("0.1#1", 1), ("0.0#2", 2), ("0.1#2", 2), ("2#1", 0), ("output", 0),
+        ("input", 0), ("0.0#1", 1), ("0.1#1", 1), ("0.0#2", 2), ("0.1#2", 2), ("2#1", 0),
+        ("output", 0),
     ]  # fmt: skip
     assert facts.scopes[1].parameters == 20
 
