@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -120,13 +120,26 @@ class GraphFacts:
 
     @cached_property
     def from_input(self) -> frozenset[int]:
-        """The nodes to which something leads from an input; all where there is no input."""
-        reached = {at for at, node in enumerate(self.nodes) if node.kind == "input"}
+        """The nodes to which something leads from an input."""
+        return self._led_from(node.kind == "input" for node in self.nodes)
+
+    @cached_property
+    def computed(self) -> frozenset[int]:
+        """The nodes to which something leads from an input or from a layer with weights.
+
+        The rest are constants, and what is computed of weights and constants alone.
+        """
+        return self._led_from(
+            node.kind == "input" or (node.kind == "module" and node.parameters > 0)
+            for node in self.nodes
+        )
+
+    def _led_from(self, starts: Iterable[bool]) -> frozenset[int]:
+        reached = {at for at, is_start in enumerate(starts) if is_start}
         for edge in sorted(self.edges, key=lambda each: each.target):
             if edge.source in reached:
                 reached.add(edge.target)
-        outputs = {at for at, node in enumerate(self.nodes) if node.kind == "output"}
-        return frozenset(reached | outputs if reached else range(len(self.nodes)))
+        return frozenset(reached)
 
     @cached_property
     def to_output(self) -> frozenset[int]:

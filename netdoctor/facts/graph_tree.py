@@ -47,7 +47,7 @@ def _is_drawn(facts: GraphFacts, at: int, node: GraphNode) -> bool:
     """Not what only moves values, nor a function of constants or one whose result is not used."""
     if node.kind in ("input", "output") or (node.kind == "module" and node.parameters):
         return True
-    if node.moves or at not in facts.from_input:
+    if node.moves or at not in facts.computed:
         return False
     return node.kind == "module" or at in facts.to_output
 

@@ -28,6 +28,7 @@ _SHAPE_ONLY = frozenset(
      "randint_like", "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"}
 )  # fmt: skip
 _LIKE = frozenset({"expand_as", "view_as", "reshape_as", "type_as"})
+_TO_NUMPY = frozenset({"numpy", "array"})
 Value = tuple[int, tuple[int, ...], str]
 """A tensor that went in: the step that made it, its shape and its type."""
 
@@ -88,12 +89,14 @@ class Flow(TorchFunctionMode):
     Attributes:
         steps: what ran, in its order.
         scopes: the module calls, each after the one that it is in.
+        left: paths of the modules in which values were handed to numpy, each once.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.steps: list[Step] = []
         self.scopes: list[Scope] = []
+        self.left: dict[str, None] = {}
         self._paths = {id(module): path for path, module in model.named_modules()}
         self._parameters = {id(each): each.numel() for each in model.parameters()}
         self._open: list[int] = []
@@ -179,6 +182,8 @@ class Flow(TorchFunctionMode):
             made = tensors_in(args[0] if name == "setitem" else [output])
             if name == "get":
                 self._alias(given, made)
+            elif name in _TO_NUMPY and taken:
+                self.left[self.scopes[self._open[-1]].site.path] = None
             elif made:
                 self._call(name, given, taken, versions, made)
         return output

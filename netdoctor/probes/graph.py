@@ -16,10 +16,12 @@ from netdoctor.observe import Observation, observe, tensors_in
 from netdoctor.observe.flow import Flow, Scope, Step
 from netdoctor.probes.nonfinite import MOVES
 from netdoctor.probes.samples import few
+from netdoctor.report import NotExamined
 
 _LAYERS = ("torch.nn.modules", "torch.ao.nn")
 _SAMPLES = 2
 _MOST_OUTPUTS = 8
+_NUMPY = "values went through numpy: what becomes of them cannot be followed"
 # What shapes the network for a reader, though it only moves values.
 _SHOWN = frozenset({"flatten", "chunk", "split", "tensor_split", "unbind", "roll", "flip"})
 _ALSO_MOVES = frozenset(
@@ -55,7 +57,10 @@ def measure(
             given = [flow.give(label, value) for label, value in _inputs(module, part)]
             output = part.call(module)
             returned = [(label, flow.origins(value)) for label, value in _outputs(output)]
-        not_examined = seen.not_examined()
+        not_examined = [
+            *seen.not_examined(),
+            *(NotExamined(path or "(model)", _NUMPY) for path in flow.left),
+        ]
     if not returned:
         raise ModelError(
             f"the model returned no tensor, but {type(output).__name__}",

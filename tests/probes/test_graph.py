@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from netdoctor.errors import ModelError
 from netdoctor.facts.graph import GraphFacts
+from netdoctor.facts.graph_folding import folded
 from netdoctor.inputs.batches import Batch
 from netdoctor.probes.graph import measure
 from tests.observe.state import fingerprint
@@ -241,6 +242,17 @@ def test_code_that_is_not_seen_is_linked_to_the_modules_inputs() -> None:
     facts = of(lambda net, x: net.b(net.unseen(net.a(x))), unseen=Unseen())
     assert edges(facts) == chain("input x", "a#1", "unseen#1", "b#1", "output")
     assert [node.name for node in facts.nodes if node.opaque] == ["unseen#1"]
+
+
+def test_what_goes_through_numpy_is_told_and_the_rest_is_still_there() -> None:
+    facts = of(lambda net, x: F.relu(net.b(torch.as_tensor(net.a(x).numpy() * 2))))
+    assert chain("b#1", "/relu#1", "output") < edges(facts)
+    assert ("a#1", "b#1") not in edges(facts)
+    assert [(each.subject, "numpy" in each.reason) for each in facts.not_examined] == [
+        ("c", False),
+        ("(model)", True),
+    ]
+    assert [row.title for row in folded(facts).rows()] == ["input x", "a", "b", "relu", "output"]
 
 
 def test_the_model_is_left_as_it_was() -> None:
