@@ -228,6 +228,14 @@ def test_a_main_line_is_straight_and_a_skip_goes_past() -> None:
     assert all(abs(x - layers.centres[1]) > 30 for x in beside)
 
 
+def test_a_skip_past_boxes_of_several_widths_is_straight() -> None:
+    chain = [Flow(n, (n + 1,)) for n in range(1, 5)]
+    vertices = [Vertex(width, 20) for width in (60, 140, 40, 100, 60, 80)]
+    layers = place(vertices, [Flow(0, (1, 5)), *chain])
+    beside = {round(x) for part in layers.lines[0] for x, y in part if 50 < y < 230 and x > 100}
+    assert len(beside) == 1
+
+
 def test_barycentres_undo_crossings() -> None:
     vertices = [Vertex(20, 10)] * 6
     layers = place(vertices, [Flow(0, (5,)), Flow(1, (4,)), Flow(2, (3,))])

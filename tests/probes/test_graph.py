@@ -304,3 +304,19 @@ def test_a_model_that_returns_no_tensor() -> None:
 def test_only_a_few_samples_run() -> None:
     facts = graph(nn.Linear(4, 4), torch.randn(64, 4), size=64)
     assert (facts.samples, facts.nodes[1].shape) == (2, (2, 4))
+
+
+def test_a_tensor_in_the_place_of_a_freed_one_is_another() -> None:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        freed = id(torch.sin(x))
+        kept = []
+        with torch._C.DisableTorchFunction():
+            while id(unseen := torch.zeros(2, 4)) != freed and len(kept) < 1000:
+                kept.append(unseen)
+        assert id(unseen) == freed
+        return net.a(x) + unseen
+
+    assert edges(of(forward)) == {
+        ("input x", "/sin#1"),
+        *chain("input x", "a#1", "/add#1", "output"),
+    }
