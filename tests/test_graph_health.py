@@ -65,6 +65,13 @@ def test_not_examined_is_neither_healthy_nor_sick() -> None:
     assert health([], facts, [NotExamined("head.out_proj", "never")])["head#1"].state == "healthy"
 
 
+def test_whole_numbers_are_not_called_healthy() -> None:
+    sketch = residual_stack(1)
+    sketch.nodes[1] = dataclasses.replace(sketch.nodes[1], dtype="int64")
+    assert "stem#1" not in health([], sketch.facts())
+    assert health([finding("stem#1")], sketch.facts())["stem#1"].state == "error"
+
+
 def test_opaque_calls_are_not_examined() -> None:
     sketch = residual_stack(1)
     sketch.nodes[1] = dataclasses.replace(sketch.nodes[1], opaque=True)

@@ -11,6 +11,7 @@ from netdoctor.report import Finding, NotExamined
 
 State = Literal["error", "warning", "info", "healthy", "unknown"]
 _NOT_FINITE = frozenset({"NUM001", "NUM002", "WGT001"})
+_NOT_JUDGED = ("int", "uint", "bool")  # types of which no rule says anything
 _ORDER: tuple[State, ...] = ("healthy", "unknown", "info", "warning", "error")
 
 
@@ -37,7 +38,7 @@ class Health:
 def health(
     findings: Iterable[Finding], facts: GraphFacts, not_examined: Sequence[NotExamined] = ()
 ) -> dict[str, Health]:
-    """The health of every node and scope, by name.
+    """The health of every scope and of every node that gives numbers with a point, by name.
 
     A finding's subject is a call (`layer1.0.relu#2`), a module (`encoder.layers.3`) or a weight or
     buffer (`layer1.0.conv1.weight`), which counts for every call of its module; of a module with
@@ -66,9 +67,11 @@ def health(
     for node in facts.nodes:
         if node.opaque:
             reasons.setdefault(node.name, "what happens inside cannot be seen")
+    whole_numbers = {node.name for node in facts.nodes if node.dtype.startswith(_NOT_JUDGED)}
     return {
         name: Health(_worst_first(found.get(name, ())), reasons.get(name, ""))
         for name in places.names
+        if name in found or name in reasons or name not in whole_numbers
     }
 
 

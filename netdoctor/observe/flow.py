@@ -154,8 +154,9 @@ class Flow(TorchFunctionMode):
         passed = all(any(each is one for one in inputs) for each in tensors)
         if tensors and (unseen or len(self.steps) == scope.first):
             step = Step(scope.site, _class_of(scope.module), number, self.origins(inputs))
-            step.same = passed
-            step.opaque = bool(unseen)
+            scripted = isinstance(scope.module, torch.jit.ScriptModule)
+            step.same = passed and not scripted
+            step.opaque = bool(unseen) or scripted
             self._append(step, unseen or tensors)
         scope.last = len(self.steps)
         if tensors:
@@ -209,7 +210,8 @@ class Flow(TorchFunctionMode):
         step.weights = {
             id(each): self._parameters[id(each)] for each in given if id(each) in self._parameters
         }
-        step.same = not written and all(any(each is one for one in given) for each in made)
+        unchanged = not written and all(version >= 0 for version in versions)
+        step.same = unchanged and all(any(each is one for one in given) for each in made)
         self._append(step, made)
         for each in written:
             self._note_write(each)

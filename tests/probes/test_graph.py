@@ -88,6 +88,16 @@ def test_in_place_operations_continue_the_tensor() -> None:
     assert edges(of(forward)) == chain("input x", "a#1", "/mul#1", "/add#1", "b#1", "output")
 
 
+def test_in_place_operations_in_inference_mode() -> None:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return net.b(F.relu(net.a(x), inplace=True))
+
+    facts = of(forward)
+    assert edges(facts) == chain("input x", "a#1", "/relu#1", "b#1", "output")
+    assert not any(node.moves for node in facts.nodes)
+
+
 def test_writing_through_a_view_reaches_the_whole() -> None:
     def forward(net: Net, x: Tensor) -> Tensor:
         x = net.a(x)
