@@ -134,21 +134,11 @@ class _Planner:
         ]
         port_in = {key: len(items) + n for n, key in enumerate(entering)}
         port_out = {key: len(items) + len(entering) + n for n, key in enumerate(leaving)}
-        flows, keys = [], []
-        for key in dict.fromkeys([*leads, *leaving]):
-            source = port_in.get(key, home.get(key, 0))
+        keys = list(dict.fromkeys([*leads, *leaving]))
+        flows = []
+        for key in keys:
             targets = [*leads.get(key, ()), *([port_out[key]] if key in port_out else [])]
-            leaves = 0.0
-            if source < len(items):
-                leaves = plans[source].leaves.get(key, 0.0) - plans[source].width / 2
-            enters = {
-                at: plans[at].enters[key] - plans[at].width / 2
-                for at in targets
-                if at < len(items) and isinstance(items[at], Box)
-            }
-            enters.update({at: 0.0 for at in targets if at >= len(items)})
-            flows.append(Flow(source, tuple(targets), leaves, enters))
-            keys.append(key)
+            flows.append(_flow(key, port_in.get(key, home.get(key, 0)), targets, items, plans))
         layers = place(vertices, flows)
         result = Plan(layers.width, layers.height, [], [], [], {}, {})
         for at, plan in enumerate(plans):
@@ -233,6 +223,22 @@ def _header_width(box: Box, look: Look) -> float:
     kind = f"{box.kind} {times_of(box)}"
     text = text_width(title_of(box), SIZE) + text_width(kind, SMALL) + 36
     return max(text, text_width(look.note, SMALL) + 40)
+
+
+def _flow(
+    key: str, source: int, targets: Sequence[int], items: Sequence[Item], plans: Sequence[Plan]
+) -> Flow:
+    """What leads from an item or port to others; boxes have their own places for it."""
+    leaves = 0.0
+    if source < len(items):
+        leaves = plans[source].leaves.get(key, 0.0) - plans[source].width / 2
+    enters = {
+        at: plans[at].enters[key] - plans[at].width / 2
+        for at in targets
+        if at < len(items) and isinstance(items[at], Box)
+    }
+    enters.update({at: 0.0 for at in targets if at >= len(items)})
+    return Flow(source, tuple(targets), leaves, enters)
 
 
 def _wires(
