@@ -4,7 +4,13 @@ One function a command, all returning a `netdoctor.report.Report`:
 
     import netdoctor
     report = netdoctor.deadneurons(model, loader)
-    print(report.findings, report.table("layers", "overfit").rows)
+    print(report)                        # what the command line shows
+    report.findings                      # the same as objects
+    report.table("layers").rows          # and as rows: pandas.DataFrame(...) takes them
+    report.raise_for("error")            # FindingsError where something is broken
+
+Each leaves the model as it found it. What keeps an examination from being done is a
+`NetDoctorError`.
 
 Nothing here imports torch before one of the functions is asked for.
 """
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from netdoctor.api.check_forward import check_forward
     from netdoctor.api.check_loader import check_loader
     from netdoctor.api.check_weights import check_weights
+    from netdoctor.api.checkup import checkup
     from netdoctor.api.diagnose_curves import diagnose_curves
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradcam import gradcam
@@ -29,7 +36,9 @@ if TYPE_CHECKING:
     from netdoctor.api.kernels import kernels
     from netdoctor.api.lrfind import lrfind
     from netdoctor.api.overfit import overfit
-    from netdoctor.report import Finding, Report, Severity
+    from netdoctor.errors import NetDoctorError
+    from netdoctor.report import Finding, FindingsError, Report, Severity
+    from netdoctor.testing import assert_healthy
 
 # By function the module that holds it: each command imports no more than its own probe.
 _API = {
@@ -37,6 +46,7 @@ _API = {
     "check_forward": "check_forward",
     "check_loader": "check_loader",
     "check_weights": "check_weights",
+    "checkup": "checkup",
     "deadneurons": "activations",
     "diagnose_curves": "diagnose_curves",
     "featuremaps": "featuremaps",
@@ -48,17 +58,28 @@ _API = {
     "lrfind": "lrfind",
     "overfit": "overfit",
 }
-_REPORT = ("Finding", "Report", "Severity")
+_ELSEWHERE = {
+    "Finding": "report",
+    "FindingsError": "report",
+    "NetDoctorError": "errors",
+    "Report": "report",
+    "Severity": "report",
+    "assert_healthy": "testing",
+}
 
 __all__ = [
     "Finding",
+    "FindingsError",
+    "NetDoctorError",
     "Report",
     "Severity",
     "__version__",
     "activations",
+    "assert_healthy",
     "check_forward",
     "check_loader",
     "check_weights",
+    "checkup",
     "deadneurons",
     "diagnose_curves",
     "featuremaps",
@@ -72,14 +93,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _API:
-        return getattr(import_module(f"netdoctor.api.{_API[name]}"), name)
-    if name in _REPORT:
-        from netdoctor import report
+if not TYPE_CHECKING:  # so that type checkers know which names there are
 
-        return getattr(report, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _API:
+            return getattr(import_module(f"netdoctor.api.{_API[name]}"), name)
+        if name in _ELSEWHERE:
+            return getattr(import_module(f"netdoctor.{_ELSEWHERE[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

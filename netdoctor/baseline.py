@@ -74,7 +74,7 @@ def write(path: Path, report: Report) -> None:
     """
     findings = tuple(
         KnownFinding(each.code, each.rule, each.subject, each.severity, measured(each))
-        for each in report.findings
+        for each in report.every_finding()
     )
     content = msgspec.json.format(
         msgspec.json.encode(Baseline(SCHEMA, report.command, findings)), indent=1
@@ -104,7 +104,7 @@ def compare(
     """Which findings are new or worse, and what is better or gone.
 
     Args:
-        findings: of this run.
+        findings: of this run; what follows from a known one counts by itself.
         baseline: what is known.
         tolerances: by code, where it is not `TOLERANCE`.
     """
@@ -114,14 +114,25 @@ def compare(
     new: list[Finding] = []
     known: list[Finding] = []
     better: list[str] = []
-    for finding in findings:
+
+    def taken(finding: Finding) -> bool:
+        """Whether it is known, and no worse than it was."""
         entries = left.get((finding.code, finding.subject))
         before = entries.pop(0) if entries else None
         if before is None or _worse(finding, before, tolerances.get(finding.code, TOLERANCE)):
             new.append(finding if before is None else _told_worse(finding, before))
-            continue
-        known.append(finding)
-        better += _told_better(finding, before)
+            return False
+        known.append(dataclasses.replace(finding, consequences=()))
+        better.extend(_told_better(finding, before))
+        return True
+
+    for finding in findings:
+        is_known = taken(finding)
+        found = len(new)
+        for each in finding.consequences:
+            taken(each)
+        if not is_known:  # what follows from it stays below it
+            del new[found:]
     gone = tuple(entry for entries in left.values() for entry in entries)
     return Compared(tuple(new), tuple(known), tuple(better), gone)
 

@@ -1,11 +1,9 @@
-"""Settings: defaults < YAML file < flags, merged into one frozen Config. No torch."""
+"""Settings: defaults < file < flags, merged into one frozen Config. No torch."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +12,18 @@ import msgspec
 
 from netdoctor.errors import ConfigError, NetDoctorError, UsageError
 from netdoctor.report import Severity
+from netdoctor.settings.files import SettingsFile, read_file
+from netdoctor.settings.values import (
+    Blame,
+    Key,
+    Kind,
+    Place,
+    brief,
+    convert,
+    near_miss,
+    rebased,
+    spelled_out,
+)
 
 _MOST = 2**31 - 1
 Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
@@ -75,6 +85,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     save_arrays: bool = False
     format: Format = Format.TEXT
     quiet: bool = False
+    report: dict[str, Text] = {}
     baseline: Text | None = None
     write_baseline: Text | None = None
     history: Text | None = None
@@ -82,198 +93,200 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
 
 
 FLAG_ONLY = frozenset({"trust-checkpoint"})
-_FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Config)}
-_PLAIN_WORDS = {
-    "array": "a list", "object": "a mapping", "str": "a text", "int": "an integer",
-    "float": "a number", "bool": "true or false", "null": "nothing", "enum value": "value",
-}  # fmt: skip
+REPORT_KINDS = ("html", "json", "junit", "github", "text")
 _EXAMPLES = {
     "mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225", "crop": "224 or 224,256",
     "layers": "[layer1.*, fc]", "select": "[ACT, dead-layer]", "ignore": "[ACT002]",
     "model-arg": "{num_classes: 10}", "rules": "{ACT002: {threshold: 0.6}}",
+    "device": "auto, cpu, cuda, cuda:N or mps", "report": "{html: report.html}",
 }  # fmt: skip
-_LISTS = frozenset({"mean", "std", "crop"})
+_KINDS: dict[str, Kind] = {
+    "checkpoint": "path", "baseline": "path", "write-baseline": "path", "history": "path",
+    "out": "path", "report": "path", "data": "data", "loss": "code",
+}  # fmt: skip
+KEYS = {
+    field.encode_name: Key(
+        field.type,
+        getattr(Config(), field.name),
+        _EXAMPLES.get(field.encode_name, ""),
+        _KINDS.get(field.encode_name, "value"),
+    )
+    for field in msgspec.structs.fields(Config)
+}
+"""The settings that commands share, by the long option's name."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CommandKeys:
+    """What `commands.NAME` of a file may hold.
+
+    Attributes:
+        shared: those of `KEYS` that the command takes.
+        own: the options that it alone has.
+    """
+
+    shared: frozenset[str]
+    own: Mapping[str, Key]
+
+    @property
+    def all(self) -> dict[str, Key]:
+        """Both; an option of its own hides a shared one of that name."""
+        return {**{name: KEYS[name] for name in KEYS if name in self.shared}, **self.own}
+
+
+Commands = Callable[[], Mapping[str, CommandKeys]]
+"""Gives the keys of every command, by name; asked only where a file speaks of one."""
+
+Values = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
-    """The merged config and, for each key, where its value came from: default, file or flag."""
+    """The merged config, and for each key where its value came from.
+
+    Attributes:
+        config: the merged values of the shared keys.
+        origins: by key, and for thresholds by `rules.CODE.name`: default, file or flag.
+        own: what the file says of options that only the command has, by their long names.
+        file: the file that was read; None without one.
+        sections: what its `commands` says, by command.
+        taken: the shared keys that the command takes; a file may speak of others too.
+    """
 
     config: Config
     origins: Mapping[str, str]
+    own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    file: SettingsFile | None = None
+    sections: Mapping[str, Values] = dataclasses.field(default_factory=dict)
+    taken: frozenset[str] = frozenset(KEYS)
 
 
-def merge(flags: Mapping[str, Any], file: Path | None = None) -> Settings:
-    """The settings of one run; a flag replaces the file's value, thresholds one by one.
+def merge(
+    flags: Mapping[str, Any],
+    file: SettingsFile | Path | None = None,
+    *,
+    command: str = "",
+    commands: Commands = dict,
+) -> Settings:
+    """The settings of one run: default < file < the file's `commands.NAME` < flag.
+
+    What is above replaces what is below; thresholds do so one by one.
 
     Args:
         flags: what was given on the command line, by option name without dashes in front;
             `rules` maps code or slug to thresholds.
-        file: the YAML file of --config.
+        file: the file that was found, or the path of --config.
+        command: the command that runs.
+        commands: gives the keys that a file may set for each command.
 
     Raises:
         ConfigError: the file is missing or malformed, or a key or value in it is wrong.
         UsageError: a flag's value is wrong.
     """
-    in_file = _checked(read_file(file), _in_file(file)) if file else {}
-    given = _checked(flags, _in_flags)
-    values = {**in_file, **given}
-    origins = {f"rules.{rule}.{name}": "file" for rule, name in _pairs(in_file.get("rules", {}))}
-    origins |= {f"rules.{rule}.{name}": "flag" for rule, name in _pairs(given.get("rules", {}))}
-    if "rules" in values:
-        values["rules"] = _overlay(in_file.get("rules", {}), given.get("rules", {}))
-    for key in _FIELDS:
-        origins[key] = "flag" if key in given else "file" if key in in_file else "default"
-    return Settings(
-        Config(**{key.replace("-", "_"): value for key, value in values.items()}), origins
-    )
+    file = read_file(file) if isinstance(file, Path) else file
+    in_file, sections = _read(file, commands) if file else ({}, {})
+    section = sections.get(command, {})
+    keys = (commands() if file else {}).get(command, CommandKeys(frozenset(KEYS), {}))
+    own = {key: section[key] for key in section if key in keys.own}
+    layers = [
+        ("file", in_file),
+        ("file", {key: value for key, value in section.items() if key not in own}),
+        ("flag", _checked(flags, KEYS, (), _in_flags, commands)),
+    ]
+    values: Values = {}
+    origins = dict.fromkeys(KEYS, "default")
+    for origin, layer in layers:
+        rules = _overlay(values.get("rules", {}), layer.get("rules", {}))
+        values |= {**layer, "rules": rules}
+        origins |= dict.fromkeys(layer, origin)
+        for rule, thresholds in layer.get("rules", {}).items():
+            origins |= {f"rules.{rule}.{name}": origin for name in thresholds}
+    config = Config(**{key.replace("-", "_"): value for key, value in values.items()})
+    return Settings(config, origins, own, file, sections, keys.shared)
 
 
-def read_file(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds; an empty file is an empty mapping.
-
-    Raises:
-        ConfigError: missing, unreadable, not YAML, or not a mapping.
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"cannot read the config file {path}: {error.strerror or error}"
-        raise ConfigError(message, hint="check the path given to --config") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{path} is not valid YAML: {_yaml_problem(error)}",
-            hint="write one `key: value` a line, as configs/default.yaml does",
-        ) from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{path} holds a {type(content).__name__} where settings are expected",
-            hint="write one `key: value` a line, as configs/default.yaml does",
-        )
-    return content
+def _read(file: SettingsFile, commands: Commands) -> tuple[Values, dict[str, Values]]:
+    """What a file says of all commands, and of each: checked, its paths seen from its folder."""
+    blame = _in_file(file)
+    top = {key: value for key, value in file.values.items() if key != "commands"}
+    values = seen_from_here(_checked(top, KEYS, (), blame, commands), KEYS, file)
+    sections = file.values.get("commands", {})
+    if not isinstance(sections, dict):
+        problem = f"expected a mapping; it is {brief(sections)}"
+        raise blame(("commands",), problem, "for example {gradcam: {method: layercam}}")
+    checked = {}
+    for name, section in sections.items():
+        place = ("commands", str(name))
+        if name not in commands():
+            hint = near_miss(str(name), commands(), otherwise="`netdoctor --help` lists them")
+            raise blame(place, "there is no such command that takes settings", hint)
+        if not isinstance(section, dict):
+            hint = f"`netdoctor config {name}` lists its keys"
+            raise blame(place, f"expected a mapping; it is {brief(section)}", hint)
+        keys = commands()[name].all
+        checked[name] = seen_from_here(_checked(section, keys, place, blame, commands), keys, file)
+    return values, checked
 
 
-def _yaml_problem(error: Exception) -> str:
-    """What is wrong with a YAML text, and where, on one line."""
-    mark = getattr(error, "problem_mark", None)
-    where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-    return f"{getattr(error, 'problem', None) or error}{where}"
+def seen_from_here(values: Values, keys: Mapping[str, Key], file: SettingsFile) -> Values:
+    """The values of a file, those that name files as seen from the working directory."""
+    if file.folder is None:
+        return values
+    return {key: rebased(value, keys[key].kind, file.folder) for key, value in values.items()}
 
 
-def parse_assignments(texts: list[str], option: str) -> dict[str, Any]:
-    """`key=value` texts as a mapping, the values read as YAML.
+def _in_file(file: SettingsFile) -> Blame:
+    def blame(place: Place, problem: str, hint: str) -> NetDoctorError:
+        name = ".".join(each if each.isprintable() else repr(each) for each in place)
+        return ConfigError(f"{file.at(*place)}: {name:.200}: {problem}", hint=hint)
 
-    Raises:
-        UsageError: a text without `=`, or a value that is not YAML.
-    """
-    import yaml
-
-    values: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"{option} {text!r} is not of the form key=value")
-        try:
-            values[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            message = f"the value of {option} {text!r} is not valid YAML"
-            raise UsageError(message, hint="quote it, as in key='\"a: b\"'") from error
-    return values
+    return blame
 
 
-def parse_thresholds(texts: list[str]) -> dict[str, dict[str, Any]]:
-    """`RULE.threshold=value` texts by rule and threshold.
-
-    Raises:
-        UsageError: a text of another form.
-    """
-    thresholds: dict[str, dict[str, Any]] = {}
-    for key, value in parse_assignments(texts, "--set").items():
-        rule, dot, name = key.partition(".")
-        if not dot:
-            message = f"--set {key}={value} names no threshold"
-            raise UsageError(message, hint="write --set RULE.threshold=value")
-        thresholds.setdefault(rule, {})[name] = value
-    return thresholds
+def _in_flags(place: Place, problem: str, hint: str) -> NetDoctorError:
+    return UsageError(problem if place[0] == "rules" else f"--{place[0]}: {problem}", hint=hint)
 
 
-Blame = Callable[[str, str, str], NetDoctorError]
-"""(key, what is wrong, hint) -> the error to raise: a flag's or a file's."""
-
-
-def _in_file(path: Path) -> Blame:
-    return lambda key, problem, hint: ConfigError(f"{path}: {key}: {problem}", hint=hint)
-
-
-def _in_flags(key: str, problem: str, hint: str) -> NetDoctorError:
-    return UsageError(problem if key == "rules" else f"--{key}: {problem}", hint=hint)
-
-
-def _checked(values: Mapping[str, Any], blame: Blame) -> dict[str, Any]:
-    checked: dict[str, Any] = {}
+def _checked(
+    values: Mapping[str, Any],
+    keys: Mapping[str, Key],
+    place: Place,
+    blame: Blame,
+    commands: Commands,
+) -> Values:
+    checked: Values = {}
     for key, value in values.items():
-        if key not in _FIELDS:
-            close = get_close_matches(str(key), _FIELDS, n=1)
-            hint = f"did you mean {close[0]}?" if close else "`netdoctor config` lists every key"
-            raise blame(str(key), "unknown key", hint)
+        here = (*place, str(key))
         if key in FLAG_ONLY and blame is not _in_flags:
             hint = f"give --{key} on the command line, where whoever runs it sees it"
-            raise blame(key, "a file cannot turn this on", hint)
-        checked[key] = _convert(key, value, blame)
-    _check_rules(checked, blame)
+            raise blame(here, "a file cannot turn this on", hint)
+        if key not in keys:
+            raise blame(here, "unknown key", _known(str(key), keys, place, commands))
+        checked[key] = convert(here, keys[key], spelled_out(key, value), blame)
+    _check_report_kinds(checked, place, blame)
+    _check_rules(checked, place, blame)
     return checked
 
 
-def _convert(key: str, value: Any, blame: Blame) -> Any:
-    if key in _LISTS and isinstance(value, str):
-        value = [_number(part) for part in value.split(",")]
-    if key == "crop" and isinstance(value, int | list):
-        value = [value, value] if isinstance(value, int) else value * (2 if len(value) == 1 else 1)
-    try:
-        return msgspec.convert(value, _FIELDS[key].type)
-    except msgspec.ValidationError as error:
-        raise blame(key, _in_words(error, key, value), _hint(key, value)) from error
+def _known(key: str, keys: Mapping[str, Key], place: Place, commands: Commands) -> str:
+    """What an unknown key may have been meant to be."""
+    if not place:
+        owners = [name for name, each in commands().items() if key in each.own]
+        if owners:
+            return f"it is an option of {owners[0]}: write it as commands.{owners[0]}.{key}"
+    listing = f"`{' '.join(['netdoctor config', *place[1:]])}` lists every key"
+    return listing if key in KEYS else near_miss(key, keys, otherwise=listing)
 
 
-def _number(text: str) -> float | int | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def _check_report_kinds(values: Values, place: Place, blame: Blame) -> None:
+    for kind in values.get("report", {}):
+        if kind not in REPORT_KINDS:
+            known = f"the kinds are {', '.join(REPORT_KINDS)}"
+            hint = near_miss(kind, REPORT_KINDS, otherwise=known)
+            raise blame((*place, "report"), f"unknown kind {kind!r}", hint)
 
 
-def _in_words(error: msgspec.ValidationError, key: str, value: Any) -> str:
-    if value in ("", [""]):
-        return "it is empty"
-    problem = re.sub(r" - at `.*`$", "", str(error)).replace("`", "")
-    if "matching regex" in problem:
-        problem = "Expected auto, cpu, cuda, cuda:N or mps"
-    default = _FIELDS[key].default
-    if isinstance(default, Enum):
-        problem = f"Expected {', '.join(each.value for each in type(default))}"
-    for term, word in _PLAIN_WORDS.items():
-        problem = re.sub(rf"\b{term}\b", word, problem)
-    return f"{problem[:1].lower()}{problem[1:]}; it is {value!r}"
-
-
-def _hint(key: str, value: Any) -> str:
-    if value in ("", [""]):
-        return "give it a value or leave it out; an unset shell variable is empty"
-    if key in _EXAMPLES:
-        return f"for example {_EXAMPLES[key]}"
-    default = _FIELDS[key].default
-    plain = default.value if isinstance(default, Enum) else default
-    shown = isinstance(plain, str | int) and not isinstance(plain, bool)
-    return f"the default is {plain}" if shown else ""
-
-
-def _check_rules(values: dict[str, Any], blame: Blame) -> None:
+def _check_rules(values: Values, place: Place, blame: Blame) -> None:
     if not {"rules", "select", "ignore"} & values.keys():
         return
     from netdoctor.rules.selection import check_names, check_thresholds
@@ -282,21 +295,24 @@ def _check_rules(values: dict[str, Any], blame: Blame) -> None:
         try:
             check_names(values.get(key, ()))
         except UsageError as error:
-            raise blame(key, error.message, error.hint) from error
-    try:
-        values["rules"] = check_thresholds(values.get("rules", {}))
-    except UsageError as error:
-        raise blame("rules", error.message, error.hint) from error
-    if not values["rules"]:
-        del values["rules"]
+            raise blame((*place, key), error.message, error.hint) from error
+    checked: Values = {}
+    for rule, name, threshold in _thresholds(values.get("rules", {})):
+        try:
+            checked = _overlay(checked, check_thresholds({rule: threshold}))
+        except UsageError as error:
+            raise blame((*place, "rules", rule, *name), error.message, error.hint) from error
+    values.pop("rules", None)
+    if checked:
+        values["rules"] = checked
 
 
-def _pairs(thresholds: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    return [(rule, name) for rule, values in thresholds.items() for name in values]
+def _thresholds(rules: Mapping[str, Values]) -> list[tuple[str, tuple[str, ...], Values]]:
+    """Rule, place in it, and threshold, one by one; a rule without any is still to be checked."""
+    named = [(rule, (name,), {name: each}) for rule in rules for name, each in rules[rule].items()]
+    return [*((rule, (), {}) for rule in rules), *named]
 
 
-def _overlay(
-    below: Mapping[str, Mapping[str, Any]], above: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
+def _overlay(below: Mapping[str, Values], above: Mapping[str, Values]) -> dict[str, Values]:
     rules = sorted({*below, *above})
     return {rule: {**below.get(rule, {}), **above.get(rule, {})} for rule in rules}

@@ -41,7 +41,7 @@ def append(path: Path, report: Report) -> None:
         report.subject,
         tuple(
             KnownFinding(each.code, each.rule, each.subject, each.severity, measured(each))
-            for each in report.findings
+            for each in report.every_finding()
         ),
         len(report.skipped),
         len(report.not_examined),

@@ -1,11 +1,20 @@
-"""The report: what was examined, what was found, what was not examined. No torch, no terminal."""
+"""The report: what was examined, what was found, what was not examined. No torch, no terminal.
+
+Only to show itself, when it is asked to, does a report import the renderers.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from netdoctor.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
 
 
 class Severity(str, Enum):
@@ -78,7 +87,8 @@ class Table:
     """Rows as mappings from column key to value, in the order in which they are shown.
 
     Text output shows the first `shown` rows (all when None), then the `legend`, and nothing of a
-    table of which it shows 0 rows; JSON always has every row.
+    table of which it shows 0 rows; JSON always has every row. A `closing` table stands behind the
+    findings.
     """
 
     name: str
@@ -87,11 +97,28 @@ class Table:
     rows: Sequence[Mapping[str, Any]]
     shown: int | None = None
     legend: Sequence[str] = ()
+    closing: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+class FindingsError(Exception):
+    """What was examined is sick: raised by `Report.raise_for`, with the findings in its message.
+
+    Not a `NetDoctorError`: nothing kept the examination from being done.
+
+    Attributes:
+        report: the whole report.
+        findings: those that are as bad as was asked for, or worse.
+    """
+
+    def __init__(self, message: str, report: Report, findings: Sequence[Finding]) -> None:
+        super().__init__(message)
+        self.report = report
+        self.findings = findings
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
 class Report:
-    """What one command saw.
+    """What one command saw. `print(report)` shows it as the command line does, a notebook too.
 
     Invariant: every rule that was selected is in `ran` or, with a reason, in `skipped`.
 
@@ -133,16 +160,23 @@ class Report:
         """Number of findings of exactly this severity."""
         return sum(finding.severity is severity for finding in self.findings)
 
+    def every_finding(self) -> Iterator[Finding]:
+        """The findings, each followed by those that it explains."""
+        for finding in self.findings:
+            yield finding
+            yield from finding.consequences
+
     def table(self, name: str) -> Table:
         """The table of that name.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is none; the message names those that there are.
         """
         for table in self.tables:
             if table.name == name:
                 return table
-        raise KeyError(name)
+        there_is = ", ".join(table.name for table in self.tables) or "none"
+        raise KeyError(f"there is no table {name!r}; there is {there_is}")
 
     def conclusion(self) -> str:
         """The verdict in one line: `sick: 2 errors, 1 info`; empty where nothing was judged."""
@@ -176,10 +210,76 @@ class Report:
             return 0
         return int(any(finding.severity.rank >= fail_on.rank for finding in self.findings))
 
+    def raise_for(self, least: Severity | str = Severity.ERROR) -> None:
+        """Raises where something was found that is this bad or worse, else does nothing.
+
+        Args:
+            least: the severity from which a finding counts: error, warning or info.
+
+        Raises:
+            FindingsError: there are such findings; the message lists them.
+            UsageError: there is no such severity.
+        """
+        if least not in [each.value for each in Severity]:
+            hint = f"give {', '.join(each.value for each in reversed(Severity))}"
+            raise UsageError(f"least is {least!r}, which is no severity", hint=hint)
+        rank = Severity(least).rank
+        findings = [each for each in self.findings if each.severity.rank >= rank]
+        if findings:
+            about = f" in {self.subject}" if self.subject else ""
+            count = _counted(len(findings), "finding")
+            lines = [f"{self.command}: {count} at or above {Severity(least).value}{about}"]
+            lines += [line for each in findings for line in _told(each)]
+            raise FindingsError("\n".join(lines), self, findings)
+
     def replace(self, **changes: Any) -> Report:
         """A copy with these fields changed."""
         return dataclasses.replace(self, **changes)
 
+    def __repr__(self) -> str:
+        """The command, the subject and the verdict, on one line."""
+        from netdoctor.render.values import printable
+
+        parts = [self.command, self.subject, self.conclusion()]
+        return printable(f"<Report {' · '.join(part for part in parts if part)}>")
+
+    def __str__(self) -> str:
+        """The text that the command line prints into a pipe."""
+        from netdoctor.render.text import render
+
+        return render(self).rstrip("\n")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """The same as rich's `print` shows it: in colour, as wide as the console."""
+        from rich.text import Text
+
+        from netdoctor.render.text import Terminal, render
+
+        terminal = Terminal(
+            options.max_width, console.color_system is not None, options.encoding.startswith("utf")
+        )
+        text = Text.from_ansi(render(self, terminal).rstrip("\n"))
+        text.no_wrap, text.overflow = True, "ignore"
+        yield text
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict and the findings."""
+        from netdoctor.render.notebook import render
+
+        return render(self)
+
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _told(finding: Finding) -> Iterator[str]:
+    """A finding in an exception's message, without what could steer a terminal."""
+    from netdoctor.render.values import printable
+
+    named = f"{finding.severity.value} {finding.code} {finding.rule}"
+    yield printable(f"  {named} {finding.subject}: {finding.message}")
+    yield printable(f"    → {finding.remedy}")
+    if finding.consequences:
+        count = _counted(len(finding.consequences), "more finding")
+        yield f"    and explains {count}"

@@ -16,7 +16,7 @@ INNER = {*BASE, "observe", "inputs", "stats"}
 MAY_IMPORT = {
     "errors": set(),
     "version": set(),
-    "report": {"errors"},
+    "report": {"errors", "render"},  # to show itself, in the bodies of methods alone
     "facts": {*BASE},
     "observe": INNER,
     "inputs": INNER,
@@ -25,10 +25,11 @@ MAY_IMPORT = {
     "rules": {*BASE, "rules"},
     "render": {*BASE, "render"},
     "plots": {*BASE, "plots"},
-    "config": {*BASE, "config", "rules"},
+    "settings": {"errors", "settings"},
+    "config": {*BASE, "config", "rules", "settings"},
     "api": {*INNER, "probes", "rules", "api"},
 }
-WITHOUT_TORCH = {*BASE, "rules", "render", "plots", "config"}
+WITHOUT_TORCH = {*BASE, "rules", "render", "plots", "config", "settings"}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -69,6 +70,11 @@ def test_importing_does_not_import_torch(module: str) -> None:
     assert not {"torch", "torchvision"} & loaded(f"import {module}")
 
 
+def test_a_report_imports_no_renderer_before_it_shows_itself() -> None:
+    modules = loaded("import netdoctor.report")
+    assert not [each for each in modules if each.startswith(("netdoctor.render", "rich", "numpy"))]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -92,6 +98,8 @@ def test_importing_does_not_import_torch(module: str) -> None:
         ["rules"],
         ["rule", "ACT001", "--format", "json"],
         ["config"],
+        ["config", "gradcam"],
+        ["schema"],
         ["deadneurons"],
         ["deadneurons", "resnet18", "--bacthes", "3"],
         ["deadneurons", "resnet18", "--select", "ACT009"],
@@ -110,3 +118,29 @@ def test_what_needs_no_model_does_not_import_torch(arguments: list[str]) -> None
 def test_help_and_usage_errors_import_neither_numpy_nor_yaml(arguments: list[str]) -> None:
     modules = loaded(f"from netdoctor.__main__ import main\nmain({arguments!r})")
     assert not {"numpy", "yaml", "matplotlib"} & modules
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [""],
+        ["deadneurons", "resn"],
+        ["deadneurons", "sample_models/networks.py:he"],
+        ["deadneurons", "resnet18", "--layers", ""],
+        ["rule", "ACT"],
+    ],
+)
+def test_completion_imports_nothing_heavy(words: list[str]) -> None:
+    code = f"""
+os.environ["_NETDOCTOR_COMPLETE"] = "zsh"
+from netdoctor.__main__ import main
+assert main({words!r}) == 0
+"""
+    heavy = {"torch", "torchvision", "numpy", "yaml", "matplotlib", "pydantic", "rich.console"}
+    assert not heavy & loaded(code)
+
+
+def test_completing_a_threshold_does_not_import_torch() -> None:
+    words = ["deadneurons", "resnet18", "--set", "ACT002."]
+    code = f"from netdoctor.cli.completion.answer import complete\nassert complete({words!r})"
+    assert "torch" not in loaded(code)

@@ -13,6 +13,7 @@ from netdoctor.api.common import (
     data_notes,
     freshness,
     loaded_from,
+    needed,
     noted,
     nothing_measured,
     selects,
@@ -20,7 +21,9 @@ from netdoctor.api.common import (
 from netdoctor.errors import NothingExaminedError
 from netdoctor.facts import tables
 from netdoctor.facts.activations import ActivationFacts
+from netdoctor.facts.forward import ForwardFacts
 from netdoctor.facts.site import Site
+from netdoctor.facts.wiring import WiringFacts
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data, data_from
 from netdoctor.inputs.model import LoadedModel
@@ -97,7 +100,19 @@ def activations(
 ) -> Report:
     """The distribution of every activation call's values, and with `every_module` of all outputs.
 
-    Takes what `deadneurons` takes; `every_module` measures every module's output too.
+    Args:
+        model: the network; it is left bit for bit as it was found.
+        data: a DataLoader, Dataset or iterable of batches; None for random input.
+        batches: how many batches to look at.
+        batch_size: for what does not come in batches.
+        device: where to run, `cpu`, `cuda:1`; None for where the model is.
+        seed: of random input and of the data's order.
+        layers: names or shell patterns of the calls or modules to look at; empty for all.
+        select: only these rules, by code, slug or family.
+        ignore: none of these rules.
+        thresholds: changed thresholds, by rule code and name.
+        every_module: measures every module's output too.
+        progress: told (batches done, batches in all).
 
     Returns:
         A report with the findings of the families NUM and ACT and the table `layers`.
@@ -112,9 +127,12 @@ def activations(
         every_module=every_module, detailed=True, first=first,
     )  # fmt: skip
     known: dict[str, Any] = {"fresh": facts.fresh, "synthetic": facts.synthetic}
-    signals = forward.measure(loaded.module, first[:1], **known)
-    sensitivity = wiring.measure(loaded.module, first, checks=["sensitivity"], **known)
-    judgement = judge([facts, signals, sensitivity], rules, thresholds)
+    measured: list[Any] = [facts]
+    if needed(rules, ForwardFacts):
+        measured.append(forward.measure(loaded.module, first[:1], **known))
+    if needed(rules, WiringFacts):
+        measured.append(wiring.measure(loaded.module, first, checks=["sensitivity"], **known))
+    judgement = judge(measured, rules, thresholds)
     return _report(
         "activations", loaded, source, facts, [tables.activations(facts)], batches
     ).replace(findings=judgement.findings, ran=judgement.ran, skipped=judgement.skipped)
@@ -132,6 +150,19 @@ def layers(
     progress: Progress | None = None,
 ) -> Report:
     """The calls of one forward pass: the names that `layers` can select, with type and shape.
+
+    Args:
+        model: the network; it is left bit for bit as it was found.
+        data: a DataLoader, Dataset or iterable of batches; None for random input.
+        batches: as other functions take it; one is looked at, which shows every name.
+        batch_size: for what does not come in batches.
+        device: where to run, `cpu`, `cuda:1`; None for where the model is.
+        seed: of random input and of the data's order.
+        layers: names or shell patterns of the calls or modules to list; empty for all.
+        progress: told (batches done, batches in all).
+
+    Returns:
+        A report with the table `layers`; it judges nothing.
 
     Raises:
         NetDoctorError: the model or data cannot be used.

@@ -33,7 +33,7 @@ from netdoctor.inputs.objective import Objective
 from netdoctor.probes import forward, head, wiring
 from netdoctor.probes.backward import first_bad_gradient
 from netdoctor.report import NotExamined, Report
-from netdoctor.rules.core import judge
+from netdoctor.rules.core import Rule, judge
 from netdoctor.rules.selection import select_rules
 
 
@@ -89,9 +89,39 @@ def check_forward(
     rules = select_rules("check-forward", select, ignore)
     loaded = loaded_from(model, device)
     source = data_from(data, loaded, batches=batches, batch_size=batch_size, seed=seed)
-    objective, aside = Objective(loss), list[Batch]()
+    return forward_report(
+        loaded, source, rules, thresholds, loss=loss, backward=backward, layers=layers, seed=seed,
+        depth=depth, judge_as=judge_as, batches=batches, progress=progress,
+    )  # fmt: skip
+
+
+def forward_report(
+    loaded: LoadedModel,
+    source: Data,
+    rules: Sequence[Rule],
+    thresholds: Thresholds | None,
+    *,
+    batches: int,
+    seed: int = 0,
+    layers: Sequence[str] = (),
+    loss: str | None = None,
+    backward: bool = False,
+    depth: int | None = None,
+    judge_as: str | None = None,
+    aside: Sequence[Batch] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """What `check_forward` gives, for a model and data that are opened and rules that are chosen.
+
+    The wiring is tried out on the samples put `aside`; if there are none, on those of the first
+    batches.
+
+    Raises:
+        NetDoctorError: the model or data cannot be used, or no call matched.
+    """
+    objective, few = Objective(loss), list[Batch]()
     facts = _measured(
-        loaded, source, aside, layers, objective=objective, depth=depth, judged_as=judge_as or "",
+        loaded, source, few, layers, objective=objective, depth=depth, judged_as=judge_as or "",
         seed=seed, progress=None if progress is None else lambda done: progress(done, batches),
     )  # fmt: skip
     notes = [_of_loss(facts, objective)]
@@ -99,7 +129,8 @@ def check_forward(
         facts, note = _with_gradients(loaded, source, facts, Objective(loss, seed=seed))
         notes.append(note)
     targets = facts.refused[0] if facts.refused else TargetFacts(objective.name)
-    measured = [facts, targets, *_tried_out(loaded, aside, facts, loss)]
+    measured: list[Any] = [facts, targets]
+    measured += _tried_out(loaded, list(aside) or few, facts, loss)
     judgement = judge(measured, rules, thresholds)
     return Report(
         command="check-forward",

@@ -24,7 +24,7 @@ from netdoctor.rules.core import judge
 from netdoctor.rules.selection import select_rules
 
 BATCHES = 50
-_NO_PROCESSES = "no worker processes were started, as asked"
+_NO_PROCESSES = "no worker processes were started"
 
 
 def check_loader(

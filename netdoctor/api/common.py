@@ -43,6 +43,11 @@ def loaded_from(model: nn.Module | LoadedModel, device: str | None) -> LoadedMod
     return LoadedModel(module, type(module).__name__, where)
 
 
+def needed(rules: Sequence[Rule], facts: type) -> bool:
+    """Whether one of the rules judges facts of this type and no others."""
+    return any(each.facts_type is facts for each in rules)
+
+
 def freshness(loaded: LoadedModel) -> bool | None:
     """Whether the weights are untrained: as loaded, else by norm statistics nobody touched."""
     if loaded.fresh is not None:

@@ -15,6 +15,7 @@ from netdoctor.api.common import (
     data_notes,
     freshness,
     loaded_from,
+    needed,
     nothing_measured,
     refused_target,
     selects,
@@ -102,7 +103,9 @@ def gradflow(
             raise
         raise _without_loss(loaded, error) from error
     facts = _selected(facts, layers)
-    measured = [facts, TargetFacts(objective.name), _head(loaded, source, loss, seed)]
+    measured: list[Any] = [facts, TargetFacts(objective.name)]
+    if needed(rules, HeadFacts):
+        measured.append(_head(loaded, source, loss, seed))
     judgement = judge(measured, rules, thresholds)
     return Report(
         command="gradflow",

@@ -11,6 +11,7 @@ from netdoctor.cli import (
     check_forward,
     check_loader,
     check_weights,
+    checkup,
     deadneurons,
     diagnose_curves,
     env,
@@ -24,12 +25,14 @@ from netdoctor.cli import (
     lrfind,
     overfit,
     rules,
+    schema,
     show_config,
 )
 from netdoctor.cli.command import App
 from netdoctor.version import __version__
 
 _MODULES = (
+    checkup,
     check_forward,
     deadneurons,
     activations,
@@ -48,7 +51,10 @@ _MODULES = (
     history,
     env,
     show_config,
+    schema,
 )
+
+_SHELLS = "[bash|zsh|fish]"
 
 
 def _print_version(wanted: bool) -> None:
@@ -68,6 +74,14 @@ def netdoctor(
             help="Show the version and exit.",
         ),
     ] = False,
+    # The next two are only shown here: `run` reads them, because their value may be left out.
+    install_completion: Annotated[
+        str | None,
+        typer.Option(metavar=_SHELLS, help="Turn on completion in a shell, $SHELL by default."),
+    ] = None,
+    show_completion: Annotated[
+        str | None, typer.Option(metavar=_SHELLS, help="Print the script that does it.")
+    ] = None,
 ) -> None:
     """Finds what is wrong with a PyTorch network, and says what to do about it."""
 
@@ -85,6 +99,7 @@ def make_app(wanted: str | None = None) -> App:
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         no_args_is_help=False,
+        add_completion=False,
     )
     app.callback(
         epilog="Exit codes: 0 nothing found, 1 findings, 2 could not examine, 130 interrupted."

@@ -11,6 +11,7 @@ import typer
 from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.examine import open_model, rule_options, surroundings, to_repeat
 from netdoctor.cli.finish import check_out, finish
+from netdoctor.cli.importing import uncollected
 from netdoctor.cli.options import DATA, LOSS, MODEL, PICTURES, REPORT, RULES, RUN
 from netdoctor.errors import UsageError
 
@@ -113,11 +114,14 @@ def check_loader(
 
     with surroundings(request, check) as progress:
         import netdoctor
-        from netdoctor.inputs.loaders import seed_everything
+
+        with uncollected():
+            examination = netdoctor.check_loader
+            from netdoctor.inputs.loaders import seed_everything
 
         seed_everything(config.seed)
         loaded = open_model(model, config) if model is not None else None
-        report = netdoctor.check_loader(
+        report = examination(
             data, loaded, num_classes=num_classes, against=against, batches=limit,
             batch_size=config.batch_size, workers=config.workers, split=split.value,
             input_shape=config.input_shape, mean=config.mean, std=config.std,

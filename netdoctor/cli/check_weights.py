@@ -62,11 +62,15 @@ def check_weights(
             thresholds=config.rules, progress=progress,
         )  # fmt: skip
     code = finish(report, config)
-    return _COULD_NOT_EXAMINE if _told(report) else code
+    return _COULD_NOT_EXAMINE if _told(report, config.format) else code
 
 
-def _told(report: Report) -> bool:
-    """Says on stderr which files could not be examined; whether there were any."""
+def _told(report: Report, format: Format) -> bool:
+    """Says on stderr which files could not be examined; whether there were any.
+
+    For GitHub they are annotations too: a report has none for what it is not about.
+    """
+    from netdoctor.render.github import render_error
     from netdoctor.render.values import printable
 
     refused = report.facts.refused
@@ -75,6 +79,8 @@ def _told(report: Report) -> bool:
         print(printable(f"error: {each.message}", unicode=unicode), file=sys.stderr)
         if each.hint:
             print(printable(f"hint: {each.hint}", unicode=unicode), file=sys.stderr)
+        if format is Format.GITHUB:
+            print(render_error(report.command, each), end="")
     return bool(refused)
 
 

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from netdoctor.cli import layer_cache
 from netdoctor.cli.command import Request
 from netdoctor.cli.finish import check_out, known_findings
+from netdoctor.cli.importing import uncollected
 from netdoctor.cli.progress import Bar, progress_bar
 from netdoctor.cli.streams import stdout_to_stderr
 from netdoctor.config import Config, Settings
 from netdoctor.report import Report
 from netdoctor.rules import COMMAND_RULES
 from netdoctor.rules.selection import select_rules
+from netdoctor.settings.files import SettingsFile
 
 if TYPE_CHECKING:
     from netdoctor.inputs.data import Data
@@ -31,6 +32,7 @@ _ONLY_SHOWN = {
     "save_arrays",
     "format",
     "quiet",
+    "report",
     "baseline",
     "write_baseline",
     "history",
@@ -64,8 +66,9 @@ def examine(
     with surroundings(request, first) as progress:
         import netdoctor
 
+        with uncollected():
+            function: Callable[..., Report] = getattr(netdoctor, examination)  # imports torch
         loaded, data = (opened or open_inputs)(request.model, config)
-        function: Callable[..., Report] = getattr(netdoctor, examination)
         rules = rule_options(config) if request.command in COMMAND_RULES else {}
         settings = {
             "batches": config.batches,
@@ -77,6 +80,8 @@ def examine(
         }
         taken = _taken(function, settings)
         report = function(loaded, data, **{**taken, **rules, **options})
+    if not config.layers:
+        layer_cache.remember(request.model, report)
     return report.replace(settings={**report.settings, **to_repeat(request.settings), **options})
 
 
@@ -91,6 +96,7 @@ def surroundings(request: Request, check: Callable[[Request], None]) -> Iterator
     with contextlib.ExitStack() as stack:
         stack.enter_context(stdout_to_stderr())
         stack.enter_context(_arguments_hidden())
+        stack.enter_context(_importable(request.settings.file))
         check(request)
         yield stack.enter_context(progress_bar(request.command, quiet=request.config.quiet))
 
@@ -115,6 +121,24 @@ def _arguments_hidden() -> Iterator[None]:
         sys.argv = before
 
 
+@contextlib.contextmanager
+def _importable(file: SettingsFile | None) -> Iterator[None]:
+    """A block in which modules beside the file with the settings can be imported, as from there.
+
+    Behind everything else: what the working directory has comes first.
+    """
+    folder = str(file.folder) if file is not None and file.folder is not None else ""
+    if not folder or folder in sys.path:
+        yield
+        return
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
+
+
 def check(request: Request, checked: Callable[[str], None] | None = None) -> None:
     """Everything that can be wrong with a request and be told without torch.
 
@@ -124,11 +148,11 @@ def check(request: Request, checked: Callable[[str], None] | None = None) -> Non
     from netdoctor.inputs.spec import check_spec
 
     config = request.config
+    (checked or check_spec)(request.model)  # first: a misspelt name need not wait for the rules
     if request.command in COMMAND_RULES:
         select_rules(request.command, config.select, config.ignore)
     check_out(config)
     known_findings(config, request.command)
-    (checked or check_spec)(request.model)
 
 
 def open_inputs(model: str, config: Config) -> tuple[LoadedModel, Data]:
@@ -157,8 +181,14 @@ def open_model(model: str, config: Config) -> LoadedModel:
 
     A factory's random weights depend on the seed alone.
     """
-    from netdoctor.inputs.loaders import seed_everything
-    from netdoctor.inputs.model import load_model
+    from netdoctor.inputs.spec import is_torchvision
+
+    with uncollected():
+        from netdoctor.inputs.loaders import seed_everything
+        from netdoctor.inputs.model import load_model
+
+        if is_torchvision(model):
+            import torchvision.models  # noqa: F401  seconds, as torch
 
     seed_everything(config.seed)
     return load_model(
@@ -180,10 +210,9 @@ def rule_options(config: Config) -> dict[str, Any]:
 
 def to_repeat(settings: Settings) -> dict[str, Any]:
     """What a file or flag changed and the result depends on, by name as in the Config."""
-    names = [name for name in msgspec.structs.asdict(settings.config) if name not in _ONLY_SHOWN]
-    values = {name: getattr(settings.config, name) for name in names}
-    return {
-        name: value
-        for name, value in values.items()
-        if settings.origins[name.replace("_", "-")] != "default"
-    }
+    changed = [
+        key.replace("-", "_")
+        for key, origin in settings.origins.items()
+        if origin != "default" and key in settings.taken
+    ]
+    return {name: getattr(settings.config, name) for name in changed if name not in _ONLY_SHOWN}

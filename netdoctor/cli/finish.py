@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import msgspec
 
 from netdoctor import baseline, history
 from netdoctor.baseline import Baseline
+from netdoctor.cli.reports import rendered, write_reports
 from netdoctor.config import Config, Format
 from netdoctor.errors import UsageError
 from netdoctor.report import Report
@@ -17,6 +22,8 @@ from netdoctor.rules.selection import tolerances
 
 Draw = Callable[[Any], tuple[Iterable[tuple[str, Any]], Mapping[str, Mapping[str, Any]]]]
 """Facts -> file stems with their figures, and the arrays behind them by file stem."""
+_Drawn = tuple[Report, Sequence[Path]]
+"""The report that names its pictures, and those that only a page is to hold."""
 
 
 def check_out(config: Config) -> None:
@@ -64,14 +71,14 @@ def finish(
         UsageError: --out cannot be written.
     """
     known = known_findings(config, report.command)
-    if draw is not None and report.facts is not None and not config.no_plots:
-        report = report.replace(artifacts=[*report.artifacts, *_save(report, config, draw)])
-    if config.write_baseline is not None:
-        baseline.write(Path(config.write_baseline), report)
-    if known is not None:
-        report = baseline.applied(report, known, tolerances(config.rules))
-    if config.history is not None:
-        history.append(Path(config.history), report)
+    with _drawn(report, config, draw) as (report, unsaved):
+        if config.write_baseline is not None:
+            baseline.write(Path(config.write_baseline), report)
+        if known is not None:
+            report = baseline.applied(report, known, tolerances(config.rules))
+        if config.history is not None:
+            history.append(Path(config.history), report)
+        write_reports(report, config, unsaved)
     write(_render(report, config) if as_text is None else as_text(report))
     if config.format is Format.GITHUB:
         _add_to_job_summary(report)
@@ -82,8 +89,9 @@ def finish(
 
 def show(report: Report, config: Config) -> int:
     """Writes what a listing command lists; there is nothing to judge, so 0."""
+    write_reports(report, config)
     if config.format is Format.JSON:
-        write(_as_json(report))
+        write(rendered("json", report, config))
     elif not config.quiet:
         from netdoctor.cli.streams import terminal
         from netdoctor.render.text import render_plain
@@ -100,16 +108,8 @@ def write(text: str) -> None:
 
 
 def _render(report: Report, config: Config) -> str:
-    if config.format is Format.JSON:
-        return _as_json(report)
-    if config.format is Format.JUNIT:
-        from netdoctor.render.junit import render as as_junit
-
-        return as_junit(report, config.fail_on.severity)
-    if config.format is Format.GITHUB:
-        from netdoctor.render.github import render as as_annotations
-
-        return as_annotations(report)
+    if config.format is not Format.TEXT:
+        return rendered(config.format.value, report, config)
     from netdoctor.cli.streams import terminal
     from netdoctor.render.text import render, render_findings
 
@@ -134,10 +134,18 @@ def _add_to_job_summary(report: Report) -> None:
         ) from error
 
 
-def _as_json(report: Report) -> str:
-    from netdoctor.render.json import render
-
-    return render(report) + "\n"
+@contextlib.contextmanager
+def _drawn(report: Report, config: Config, draw: Draw | None) -> Iterator[_Drawn]:
+    """The report with its pictures on disk; under --no-plots only until the page has them."""
+    if draw is None or report.facts is None or (config.no_plots and "html" not in config.report):
+        yield report, []
+    elif config.no_plots:
+        with TemporaryDirectory(prefix="netdoctor-") as folder:
+            out = msgspec.structs.replace(config, out=folder, save_arrays=False)
+            yield report, [Path(each) for each in _save(report, out, draw)]
+    else:
+        written = _save(report, config, draw)
+        yield report.replace(artifacts=[*report.artifacts, *written]), []
 
 
 def _save(report: Report, config: Config, draw: Draw) -> list[str]:

@@ -86,6 +86,7 @@ SanityFlag = Annotated[
         rich_help_panel="Explanation",
     ),
 ]  # fmt: skip
+_OPACITY = 0.6
 Alpha = Annotated[
     float,
     typer.Option(
@@ -104,7 +105,7 @@ def gradcam(
     images: Images = None,
     scores: Scores = "4",
     sanity: SanityFlag = False,
-    alpha: Alpha = 0.6,
+    alpha: Alpha = _OPACITY,
 ) -> int:
     """Where the network looks: a heat map and an overlay for each image.
 
@@ -155,7 +156,7 @@ def _scored(text: str) -> int | None:
 
 
 def draw(
-    facts: GradCamFacts, *, alpha: float
+    facts: GradCamFacts, *, alpha: float = _OPACITY
 ) -> tuple[Iterable[tuple[str, ColourPicture]], Mapping[str, Mapping[str, Any]]]:
     """The picture of each image, and one set of arrays for all."""
     from netdoctor.plots.gradcam import pictures

@@ -32,7 +32,7 @@ Depth = Annotated[
     ),
 ]  # fmt: skip
 Expand = Annotated[
-    list[str] | None,
+    list[str],
     typer.Option(
         "--expand", metavar="PATTERN", rich_help_panel=_PANEL, show_default=False,
         help="Open these modules in any case: a name or shell pattern. Repeatable.",
@@ -57,7 +57,7 @@ Mermaid = Annotated[
 def graph(
     request: Request,
     depth: Depth = None,
-    expand: Expand = None,
+    expand: Expand = [],  # noqa: B006
     dot: Dot = False,
     mermaid: Mermaid = False,
 ) -> int:
@@ -66,8 +66,7 @@ def graph(
     [dim]netdoctor graph resnet50 --weights DEFAULT --data photos/
     netdoctor graph my_module:factory --expand 'encoder.layers.0' --mermaid[/dim]
     """
-    patterns = list(expand or ())
-    options: dict[str, Any] = {"depth": depth, "expand": patterns}
+    options: dict[str, Any] = {"depth": depth, "expand": expand}
     if dot and mermaid:
         raise UsageError("--dot and --mermaid are two texts", hint="give one of them")
     if (dot or mermaid) and request.config.format is not Format.TEXT:
@@ -75,7 +74,7 @@ def graph(
         hint = "leave one of them out; the SVG is written either way"
         raise UsageError(f"{option} and --format {form} both say what to print", hint=hint)
     report = examine(request, "graph")
-    check_patterns(report.facts, patterns)
+    check_patterns(report.facts, expand)
     changed = {name: value for name, value in options.items() if value}
     report = report.replace(settings={**report.settings, **changed})
 

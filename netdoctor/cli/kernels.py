@@ -101,10 +101,11 @@ def _model_alone(model: str, config: Config) -> tuple[Any, None]:
 
 def _refuse_model_options(request: Request) -> None:
     for name in _ONLY_MODELS:
-        if getattr(request.config, name):
-            option = "--" + name.replace("_", "-")
+        key = name.replace("_", "-")
+        given = request.settings.origins[key] == "flag"  # a file speaks of networks in general
+        if given and getattr(request.config, name):
             raise UsageError(
-                f"{option} is for networks, and {request.model} is a file of weights",
+                f"--{key} is for networks, and {request.model} is a file of weights",
                 hint="leave it out, or name the network: MODEL --checkpoint FILE",
             )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from netdoctor.cli.command import LISTS
+from netdoctor.config import KEYS, seen_from_here
 from netdoctor.errors import NetDoctorError, UsageError
 
 
@@ -63,7 +65,7 @@ def usage_error(message: str, arguments: Sequence[str]) -> UsageError:
 
 
 def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
-    """One message on stderr; under a format for machines the error's document on stdout as well."""
+    """One message on stderr; the error's document on stdout and in files where one is asked for."""
     from netdoctor.render.values import printable
 
     unicode = (sys.stderr.encoding or "").lower().startswith("utf")
@@ -73,6 +75,10 @@ def tell(error: NetDoctorError, arguments: Sequence[str]) -> None:
     if (wanted := wanted_format(arguments)) in ("json", "github", "junit"):
         document = import_module(f"netdoctor.render.{wanted}").render_error
         print(document(command_of(arguments), error).rstrip("\n"))
+    if files := wanted_reports(arguments):
+        from netdoctor.cli.reports import write_errors
+
+        write_errors(files, command_of(arguments), error)
 
 
 def command_of(arguments: Sequence[str]) -> str:
@@ -83,31 +89,69 @@ def command_of(arguments: Sequence[str]) -> str:
 def wanted_format(arguments: Sequence[str]) -> str | None:
     """The --format that was asked for, be it in a command line that does not parse."""
     chosen = _last_value(arguments, "--format")
-    if chosen is None:
-        file = _last_value(arguments, "--config")
-        chosen = _format_in(Path(file)) if file else None
-    return chosen
+    return str(_in_file(arguments).get("format")) if chosen is None else chosen
+
+
+def _in_file(arguments: Sequence[str]) -> Mapping[str, Any]:
+    """What the file of a command line says for its command, unchecked; nothing if it is broken."""
+    from netdoctor.settings.files import find_file, read_file, read_found
+
+    given, name = _last_value(arguments, "--config"), command_of(arguments)
+    if name in LISTS:
+        return {}
+    try:
+        if given is not None:
+            file = read_file(Path(given))
+        elif "--no-config" in arguments or (found := find_file()) is None:
+            return {}
+        else:
+            file = read_found(found)
+    except NetDoctorError:
+        return {}
+    sections = file.values.get("commands")
+    section = sections.get(name) if isinstance(sections, dict) else None
+    values = {**file.values, **(section if isinstance(section, dict) else {})}
+    return seen_from_here({key: each for key, each in values.items() if key in KEYS}, KEYS, file)
+
+
+def wanted_reports(arguments: Sequence[str]) -> dict[str, str]:
+    """The files of --report by kind, be it in a command line that does not parse.
+
+    None where they are asked for wrongly, or lie in the place of another file that is written.
+    """
+    from netdoctor.cli.reports import check_distinct, parse_reports
+    from netdoctor.config import REPORT_KINDS
+
+    given, in_file = _values(arguments, "--report"), _in_file(arguments)
+    found = in_file.get("report") or {}
+    others = {
+        option: str(_last_value(arguments, option) or in_file.get(option.removeprefix("--")) or "")
+        for option in ("--write-baseline", "--history")
+    }
+    try:
+        found = parse_reports(given) if given else found
+        if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+            return {}
+        check_distinct(found, others)
+    except NetDoctorError:
+        return {}
+    return found if all(kind in REPORT_KINDS for kind in found) else {}
 
 
 def _last_value(arguments: Sequence[str], option: str) -> str | None:
-    value = None
+    return next(reversed(_values(arguments, option)), None)
+
+
+def _values(arguments: Sequence[str], option: str) -> list[str]:
+    values = []
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         if argument == "--":
             break
         if argument == option:
-            value = following
+            values.append(following)
         elif argument.startswith(f"{option}="):
-            value = argument.partition("=")[2]
-    return value
-
-
-def _format_in(file: Path) -> str | None:
-    from netdoctor.config import read_file
-
-    try:
-        return str(read_file(file).get("format"))
-    except NetDoctorError:
-        return None
+            values.append(argument.partition("=")[2])
+    return values
 
 
 def _commands() -> list[str]:

@@ -151,17 +151,25 @@ PICTURES: Options = {
 _REPORT = "Report"
 REPORT: Options = {
     "format": Annotated[Format, _option(_REPORT, "--format", help="What goes to stdout.")],
+    "report": _texts(
+        _REPORT, "--report", metavar="KIND=FILE",
+        help="Also to files: html=a.html,junit=b.xml; html, json, junit, github, text. Repeatable.",
+    ),
     "quiet": _flag(
         _REPORT, "--quiet", help="Only the findings at or above --fail-on, and no progress."
     ),
     "config": Annotated[
         Path | None,
-        _option(_REPORT, "--config", metavar="FILE", help="Settings from a YAML file; flags win."),
+        _option(
+            _REPORT, "--config", metavar="FILE",
+            help="Settings from here, not from the nearest netdoctor.yaml or pyproject.toml.",
+        ),
     ],
+    "no_config": _flag(_REPORT, "--no-config", help="Take no settings from any file."),
     "traceback": _flag(_REPORT, "--traceback", help="Show the traceback of an error."),
-}
+}  # fmt: skip
 
-_EMPTY: dict[str, Any] = {"set": [], "config": None, "traceback": False}
+_EMPTY: dict[str, Any] = {"set": [], "config": None, "no_config": False, "traceback": False}
 
 
 def default(name: str) -> Any:

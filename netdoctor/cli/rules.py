@@ -10,8 +10,9 @@ from netdoctor.cli.command import App, Request, command
 from netdoctor.cli.finish import show
 from netdoctor.cli.options import REPORT
 from netdoctor.report import Column, Report, Table
-from netdoctor.rules import COMMAND_RULES, catalogue
+from netdoctor.rules import COMMAND_RULES
 from netdoctor.rules.core import Rule
+from netdoctor.rules.headings import Heading, headings
 from netdoctor.rules.selection import find_rule
 
 _PANEL = "Look up"
@@ -42,10 +43,10 @@ def rules_table() -> Table:
             "code": each.code,
             "rule": each.slug,
             "severity": each.severity.value,
-            "summary": summary(each),
+            "summary": each.summary,
             "commands": commands_of(each),
         }
-        for each in catalogue().values()
+        for each in headings()
     ]
     return Table("rules", "", columns, rows)
 
@@ -71,12 +72,7 @@ def rule_page(rule: Rule) -> Report:
     )
 
 
-def summary(rule: Rule) -> str:
-    """The first line of a rule's documentation."""
-    return rule.documentation.partition("\n")[0].rstrip(".")
-
-
-def commands_of(rule: Rule) -> list[str]:
+def commands_of(rule: Rule | Heading) -> list[str]:
     """The commands that may raise a rule."""
     return [
         name
@@ -87,5 +83,5 @@ def commands_of(rule: Rule) -> list[str]:
 
 def register(app: App) -> None:
     """Adds both commands."""
-    command(app, "rules", REPORT, panel=_PANEL)(rules)
-    command(app, "rule", REPORT, panel=_PANEL)(rule)
+    command(app, "rules", REPORT, panel=_PANEL, looks_for_file=False)(rules)
+    command(app, "rule", REPORT, panel=_PANEL, looks_for_file=False)(rule)

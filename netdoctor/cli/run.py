@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from netdoctor.cli.command import Job
 from netdoctor.cli.mishaps import (
@@ -20,18 +21,37 @@ from netdoctor.errors import ModelError
 
 COULD_NOT_EXAMINE = 2
 INTERRUPTED = 130
+_COMPLETING = "_NETDOCTOR_COMPLETE"
 
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of `netdoctor ARGUMENTS`: 0, 1, 2 or 130, as the contract defines them."""
-    with pipe_safe() as out, warnings_once():
-        code = _run(list(arguments))
+    with pipe_safe() as out, warnings_once(), _as_typed(arguments):
+        if shell := os.environ.get(_COMPLETING):
+            code = _complete(shell, arguments)
+        else:
+            code = _run(list(arguments))
         out.flush()
         return 0 if out.closed_by_reader else code
 
 
+@contextmanager
+def _as_typed(arguments: Sequence[str]) -> Iterator[None]:
+    """A block in which `sys.argv` holds the arguments, wherever they came from."""
+    before = sys.argv
+    sys.argv = [*before[:1], *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
 def _run(arguments: list[str]) -> int:
     try:
+        if arguments[:1] in (["--install-completion"], ["--show-completion"]):
+            from netdoctor.cli.completion.install import handle
+
+            return handle(arguments)
         parsed = _parse(arguments or ["--help"])
         if parsed == INTERRUPTED:
             raise KeyboardInterrupt
@@ -49,6 +69,16 @@ def _run(arguments: list[str]) -> int:
         return COULD_NOT_EXAMINE
 
 
+def _complete(shell: str, arguments: Sequence[str]) -> int:
+    """Answers a shell that completes a line; whoever types it must not be shown a failure."""
+    from netdoctor.cli.completion.answer import answer
+
+    try:
+        return answer(shell, arguments)
+    except (Exception, KeyboardInterrupt):
+        return COULD_NOT_EXAMINE
+
+
 def _interrupted() -> int:
     print("interrupted", file=sys.stderr)
     return INTERRUPTED
@@ -63,14 +93,6 @@ def _work(job: Job) -> int:
         raise ModelError(message, hint=hint) from error
 
 
-def _wanted(arguments: Sequence[str]) -> str:
-    """The command whose options are needed; a shell that completes a line has it in a variable."""
-    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
-    if "_NETDOCTOR_COMPLETE" in os.environ and line:
-        return command_of(line.split()[1:])
-    return command_of(arguments)
-
-
 def _parse(arguments: list[str]) -> Job | int:
     """The job that the arguments ask for; an exit code where --help or --version was all."""
     import typer
@@ -78,7 +100,7 @@ def _parse(arguments: list[str]) -> Job | int:
     from netdoctor.cli.app import make_app
 
     try:
-        parsed = typer.main.get_command(make_app(_wanted(arguments))).main(
+        parsed = typer.main.get_command(make_app(command_of(arguments))).main(
             args=arguments, prog_name="netdoctor", standalone_mode=False
         )
     except Exception as error:

@@ -8,9 +8,10 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from netdoctor.render.text import Terminal
+if TYPE_CHECKING:
+    from netdoctor.render.text import Terminal
 
 _STDOUT, _STDERR = 1, 2
 
@@ -123,6 +124,8 @@ def warnings_once() -> Iterator[None]:
 
 def terminal() -> Terminal:
     """What stdout can show."""
+    from netdoctor.render.text import Terminal  # imports rich, which only a text needs
+
     is_terminal = sys.stdout.isatty()
     dumb = os.environ.get("TERM") == "dumb" or bool(os.environ.get("NO_COLOR"))
     return Terminal(_width(is_terminal), is_terminal and not dumb, _says_unicode())

@@ -57,6 +57,23 @@ class Batch:
         kwargs = {name: _moved(value, device, move) for name, value in self.kwargs.items()}
         return Batch(args, kwargs, _moved(self.target, device, move), self.size)
 
+    def copied(self) -> Batch:
+        """The same values in new tensors, which a model may overwrite."""
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.clone()
+
+        args = tuple(_moved(value, "", move) for value in self.args)
+        kwargs = {name: _moved(value, "", move) for name, value in self.kwargs.items()}
+        return Batch(args, kwargs, _moved(self.target, "", move), self.size)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tensors; 0 where it holds objects of which that is not known."""
+        values = list(_tensors([*self.args, *self.kwargs.values(), self.target]))
+        known = all(isinstance(each, (Tensor, np.ndarray)) for each in values)
+        return sum(int(each.nbytes) for each in values) if known else 0
+
     def call(self, model: Callable[..., Any]) -> Any:
         """What the model returns for this batch.
 

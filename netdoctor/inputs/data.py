@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -77,6 +78,14 @@ class Data:
         return f"Data({self.description!r})"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Given:
+    """What a factory of the user's gave, and what reports call it."""
+
+    value: Any
+    name: str
+
+
 def open_data(
     spec: str | None,
     loaded: LoadedModel,
@@ -119,10 +128,37 @@ def open_data(
     source = open_source(spec, loaded, input_shape, mean, std, resize, crop)
     if source is not None:
         return _of_source(source, loaded, settings)
-    if ":" in spec or spec.endswith(".py"):
+    if names_a_factory(spec):
         found = called(import_object(spec, what="data", error=DataError), spec)
         return _of_object(found, loaded, settings, spec)
     raise no_such_data(spec)
+
+
+def names_a_factory(spec: str) -> bool:
+    """Whether it is `module:name` or `file.py:name` rather than something on disk."""
+    on_disk = spec.startswith("torchvision:") or Path(spec).expanduser().exists()
+    return spec.endswith(".py") or (":" in spec and not on_disk)
+
+
+def given(source: Any, batches: int) -> Any:
+    """What `--data` names, its factory called once; a one-shot iterator is read into a list.
+
+    Args:
+        source: what `data_from` takes.
+        batches: how many batches of an iterator are wanted.
+
+    Raises:
+        DataError: the factory cannot be found, or it raised.
+    """
+    name = type(source).__name__
+    if isinstance(source, (str, Path)):
+        if not names_a_factory(str(source)):
+            return source
+        name = str(source)
+        source = called(import_object(name, what="data", error=DataError), name)
+    if isinstance(source, Iterator):
+        source = list(itertools.islice(source, batches))
+    return source if source is None or isinstance(source, Data) else Given(source, name)
 
 
 def no_such_data(spec: str) -> DataError:
@@ -228,6 +264,8 @@ def _of_object(source: Any, loaded: LoadedModel, settings: _Settings, name: str)
     shuffled = False
     if isinstance(source, Data):
         return source
+    if isinstance(source, Given):
+        source, name = source.value, source.name
     if isinstance(source, np.ndarray):
         source = torch.from_numpy(source)
     if isinstance(source, Tensor):

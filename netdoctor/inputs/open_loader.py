@@ -16,7 +16,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from netdoctor.errors import DataError, UsageError
-from netdoctor.inputs.data import called, is_like_a_data_set, no_such_data
+from netdoctor.inputs.data import (
+    Given,
+    called,
+    is_like_a_data_set,
+    names_a_factory,
+    no_such_data,
+)
 from netdoctor.inputs.datasets import collate
 from netdoctor.inputs.loaders import seeded
 from netdoctor.inputs.model import LoadedModel
@@ -69,6 +75,8 @@ def open_loader(
         UsageError: `random`, of which nothing can be learnt.
     """
     wishes = wishes or Wishes()
+    if isinstance(source, Given):
+        return _of_object(source.value, source.name, wishes)
     if not isinstance(source, (str, Path)):
         return _of_object(source, type(source).__name__, wishes)
     spec = str(source)
@@ -81,7 +89,7 @@ def open_loader(
     if found is not None:
         made = _made_for(found.dataset, found.description, wishes)
         return dataclasses.replace(made, names=found.samples, notes=(*found.notes, *made.notes))
-    if ":" in spec or spec.endswith(".py"):
+    if names_a_factory(spec):
         ready = called(import_object(spec, what="data", error=DataError), spec)
         return _of_object(ready, spec, wishes)
     raise no_such_data(spec)
@@ -89,6 +97,7 @@ def open_loader(
 
 def split_of(source: Any, opened: LoaderSource) -> Split | None:
     """Whether the data are for training or for validation, as their name or data set says."""
+    source = source.name if isinstance(source, Given) else source
     words = _words(source) if isinstance(source, (str, Path)) else []
     if "train=false" in words or any(each in _VALIDATION for each in words):
         return "val"

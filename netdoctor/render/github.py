@@ -38,7 +38,11 @@ def render_summary(reports: Sequence[Report]) -> str:
 def _annotation(report: Report, finding: Finding) -> str:
     title = _property(f"{finding.code} {finding.rule}: {finding.subject}")
     about = f"{report.subject}: " if report.subject else ""
-    text = _sentences(f"{about}{finding.subject}: {finding.message}", finding.remedy)
+    message = f"{about}{finding.subject}: {finding.message}"
+    follows = [f"{each.code} {each.rule} ({each.subject})" for each in finding.consequences]
+    if follows:
+        message = _sentences(message, f"It explains {', '.join(follows)}.")
+    text = _sentences(message, finding.remedy)
     return f"::{_LEVEL[finding.severity]} title={title}::{_data(text)}"
 
 
@@ -54,6 +58,9 @@ def _section(report: Report) -> Iterable[str]:
         evidence = ", ".join(f"{key} {brief(value)}" for key, value in each.evidence.items())
         cells = (f"{each.code} {each.rule}", each.subject, each.message, evidence, each.remedy)
         yield f"| {_MARK[each.severity]} | {' | '.join(map(_text, cells))} |"
+        for follows in each.consequences:
+            cells = (f"{follows.code} {follows.rule}", follows.subject, follows.message, "", "")
+            yield f"| ↳ | {' | '.join(map(_text, cells))} |"
     for left in report.skipped:
         where = f" ({_text(left.subject)})" if left.subject else ""
         yield f"- skipped: {_text(left.rule)}{where}: {_text(left.reason)}"

@@ -36,12 +36,12 @@ def render_error(command: str, error: NetDoctorError) -> str:
 
 def _rules(report: Report) -> list[str]:
     """Slugs of all rules that were selected: those with findings first, worst first."""
-    found = [finding.rule for finding in report.findings]
+    found = [finding.rule for finding in report.every_finding()]
     return list(dict.fromkeys([*found, *report.ran, *(each.rule for each in report.skipped)]))
 
 
 def _case(report: Report, slug: str, fail_on: Severity | None) -> ElementTree.Element:
-    findings = [each for each in report.findings if each.rule == slug]
+    findings = [each for each in report.every_finding() if each.rule == slug]
     place = f"netdoctor.{report.command}.{report.subject}".rstrip(".")
     case = ElementTree.Element("testcase", classname=_legal(place), name=slug)
     grave = [each for each in findings if fail_on and each.severity.rank >= fail_on.rank]

@@ -49,13 +49,16 @@ def render(report: Report, terminal: Terminal = PIPE) -> str:
     worst = {each.subject: _STYLE[each.severity] for each in reversed(report.findings)}
     tables = [
         draw(table, terminal.width, unicode=terminal.unicode, styles=worst)
-        for table in report.tables
+        for table in sorted(report.tables, key=lambda table: table.closing)
         if table.shown != 0
     ]
+    closing = sum(table.closing and table.shown != 0 for table in report.tables)
+    before = len(tables) - closing
     sections = [
         [*_header(report, terminal), *_notes(report.notes, terminal)],
-        *tables,
+        *tables[:before],
         *(_finding(finding, terminal) for finding in report.findings),
+        *tables[before:],
         _skipped(report.skipped, terminal),
         _not_examined(report.not_examined, terminal),
         _artifacts(report.artifacts, terminal),
@@ -109,7 +112,16 @@ def _finding(finding: Finding, terminal: Terminal) -> list[Text]:
         *_wrap(finding.message, terminal, indent="  "),
         *_wrap(evidence, terminal, indent="  ", style="dim"),
         *_wrap(finding.remedy, terminal, indent="  → ", hang="    "),
+        *_explained(finding.consequences, terminal),
     ]
+
+
+def _explained(consequences: Sequence[Finding], terminal: Terminal) -> list[Text]:
+    lines = [Text(_say("  explains", terminal), "dim bold")] if consequences else []
+    for each in consequences:
+        said = f"{each.code} {each.rule}  {each.subject}: {each.message}"
+        lines += _wrap(said, terminal, indent="    ↳ ", hang="      ", style="dim")
+    return lines
 
 
 def _skipped(skipped: Sequence[Skipped], terminal: Terminal) -> list[Text]:
@@ -117,9 +129,12 @@ def _skipped(skipped: Sequence[Skipped], terminal: Terminal) -> list[Text]:
     for each in skipped:
         subjects = groups.setdefault((each.rule, each.reason), [])
         subjects += [each.subject] if each.subject is not None else []
+    by_reason: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (rule, reason), subjects in groups.items():
+        by_reason.setdefault((reason, tuple(subjects)), []).append(rule)
     lines = [
-        f"{rule}: {reason}{f' ({_names(subjects)})' if subjects else ''}"
-        for (rule, reason), subjects in groups.items()
+        f"{', '.join(rules)}: {reason}{f' ({_names(subjects)})' if subjects else ''}"
+        for (reason, subjects), rules in by_reason.items()
     ]
     return _listing("Rules skipped", lines, terminal)
 

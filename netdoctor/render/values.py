@@ -37,6 +37,8 @@ def cell(value: Any, kind: ColumnKind = "text") -> str:
     """A table cell: `1.2e-05`, `12.5 %`, `32×64×7×7`; a dash for None."""
     if value is None:
         return _NONE
+    if isinstance(value, str):
+        return value
     if kind == "percent":
         return percent(float(value))
     if kind == "shape" and isinstance(value, Sequence) and not isinstance(value, str):

@@ -25,6 +25,10 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
     "kernels": ("WGT",),
     "check-weights": ("WGT",),
     "diagnose-curves": ("CRV",),
+    "checkup": (
+        "DAT", *(f"WGT00{number}" for number in range(1, 9)), "NUM", "ACT", "MOD", "GRD", "CRV",
+        "LRF", "CAM",
+    ),
 }
 # fmt: on
 
@@ -56,6 +60,12 @@ def rules_of(command: str) -> list[Rule]:
     places = [name if name in _MODULES else name.rstrip("0123456789") for name in names]
     known = _imported(places).values()
     return [each for each in known if any(each.answers_to(name) for name in names)]
+
+
+def rules_in(family: str) -> dict[str, Rule]:
+    """The rules of a family by their code; no more than its own modules are imported."""
+    known = _imported([family]).values()
+    return {each.code: each for each in known if each.family == family}
 
 
 def _imported(places: Iterable[str]) -> dict[str, Rule]:

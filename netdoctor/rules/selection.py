@@ -8,8 +8,9 @@ from typing import Any
 
 from netdoctor.errors import UsageError
 from netdoctor.report import Severity
-from netdoctor.rules import catalogue, rules_of
+from netdoctor.rules import rules_in, rules_of
 from netdoctor.rules.core import SETTINGS, Rule
+from netdoctor.rules.headings import headings
 
 Thresholds = dict[str, dict[str, Any]]
 
@@ -20,11 +21,10 @@ def find_rule(name: str) -> Rule:
     Raises:
         UsageError: there is none; near misses are in the hint.
     """
-    rules = catalogue().values()
-    for each in rules:
+    for each in headings():
         if name.lower() in (each.code.lower(), each.slug):
-            return each
-    names = [name for each in rules for name in (each.code, each.slug)]
+            return rules_in(each.family)[each.code]
+    names = [name for each in headings() for name in (each.code, each.slug)]
     raise UsageError(f"there is no rule {name!r}", hint=_near_miss(name, names))
 
 
@@ -35,7 +35,7 @@ def check_names(names: Iterable[str]) -> None:
         UsageError: one of them names no rule.
     """
     names = list(names)
-    rules = catalogue().values() if names else ()
+    rules = headings() if names else ()
     for name in names:
         if not any(each.answers_to(name) for each in rules):
             known = {known for each in rules for known in (each.code, each.slug, each.family)}

@@ -22,6 +22,7 @@ from tests.benchmarks.timing import ROOT
 PARTS = (
     "startup", "statistics_time", "statistics_memory", "feature_maps", "kernels", "gradcam",
     "forward_time", "backward", "gradflow", "lrfind_speed", "lrfind_quality", "check_weights",
+    "checkup",
 )  # fmt: skip
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import netdoctor
 from tests.benchmarks.row import Row
 from tests.benchmarks.timing import checked, ratio_of_interleaved, run_python
 
@@ -24,6 +26,7 @@ try:
 finally:
     print(sum(each.partition(".")[0] == "torch" for each in sys.modules))
 """
+COMPLETED = ("deadneurons resn", "rule ACT", "deadneurons resnet18 --set ACT002.")
 OWN_MODEL = """
 import os, time
 from torch import nn
@@ -42,12 +45,17 @@ class Network(nn.Module):
 
 def rows() -> Iterator[Row]:
     """Commands that need no torch, then the way to the first forward pass of a user's model."""
+    # As pip leaves it: where PYTHONDONTWRITEBYTECODE is set, each start would compile the sources.
+    compileall.compile_dir(Path(netdoctor.__file__).parent, quiet=1)
     for what, arguments, code in COMMANDS:
         seconds = statistics.median(_seconds(arguments, code) for _ in range(7))
         yield Row(f"{what}: seconds", seconds, "0.18 s, Typer alone", 0.3)
         listed = run_python("-c", LISTED, *arguments)
         loaded = float(checked(listed).splitlines()[-1])
         yield Row(f"{what}: torch modules imported", loaded, "none", 0)
+    for line in COMPLETED:
+        seconds = statistics.median(_completed(line) for _ in range(7))
+        yield Row(f"TAB behind `{line}`: seconds", seconds, "0.18 s, Typer alone", 0.3)
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "own_model.py")
         model.write_text(OWN_MODEL)
@@ -60,6 +68,15 @@ def _seconds(arguments: list[str], code: int) -> float:
     done = run_python("-m", "netdoctor", *arguments)
     seconds = time.perf_counter() - start
     checked(done, [code])
+    return seconds
+
+
+def _completed(line: str) -> float:
+    environment = {"_NETDOCTOR_COMPLETE": "zsh"}
+    start = time.perf_counter()
+    done = run_python("-m", "netdoctor", *line.split(" "), environment=environment)
+    seconds = time.perf_counter() - start
+    assert checked(done), line
     return seconds
 
 

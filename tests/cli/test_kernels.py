@@ -71,6 +71,16 @@ def test_a_network_without_convolutions_has_a_table_and_no_picture(tmp_path: Pat
     assert main(["kernels", str(file), "--no-plots"]) == 2
 
 
+def test_what_a_file_says_of_networks_is_not_held_against_a_file_of_weights(
+    netdoctor: CommandLine, tmp_path: Path
+) -> None:
+    torch.save(nn.Linear(4, 3).state_dict(), tmp_path / "linear.pt")
+    (tmp_path / "netdoctor.yaml").write_text("checkpoint: best.pt\npartial: true\nno-plots: true\n")
+    assert netdoctor("kernels", "linear.pt").code == 0
+    outcome = netdoctor("kernels", "linear.pt", "--partial")
+    assert (outcome.code, "--partial is for networks" in outcome.err) == (2, True)
+
+
 def test_a_value_that_stands_for_a_million_millions_is_refused(
     netdoctor: CommandLine,
 ) -> None:

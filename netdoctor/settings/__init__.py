@@ -1,0 +1,1 @@
+"""How settings are read, checked and found: files, `key=value` texts, values. No torch."""
