@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from netdoctor.api.featuremaps import featuremaps
     from netdoctor.api.gradcam import gradcam
     from netdoctor.api.gradflow import gradflow
+    from netdoctor.api.graph import graph
     from netdoctor.api.kernels import kernels
     from netdoctor.api.lrfind import lrfind
     from netdoctor.api.overfit import overfit
@@ -51,6 +52,7 @@ _API = {
     "featuremaps": "featuremaps",
     "gradcam": "gradcam",
     "gradflow": "gradflow",
+    "graph": "graph",
     "kernels": "kernels",
     "layers": "activations",
     "lrfind": "lrfind",
@@ -83,6 +85,7 @@ __all__ = [
     "featuremaps",
     "gradcam",
     "gradflow",
+    "graph",
     "kernels",
     "layers",
     "lrfind",

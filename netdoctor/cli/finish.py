@@ -53,13 +53,19 @@ def known_findings(config: Config, command: str) -> Baseline | None:
     return None if config.baseline is None else baseline.read(Path(config.baseline), command)
 
 
-def finish(report: Report, config: Config, draw: Draw | None = None) -> int:
+def finish(
+    report: Report,
+    config: Config,
+    draw: Draw | None = None,
+    as_text: Callable[[Report], str] | None = None,
+) -> int:
     """Writes the pictures and the report, and returns the exit code.
 
     Args:
         report: what was found.
         config: says what to write and when to fail.
         draw: makes the pictures of the report's facts; None for commands without any.
+        as_text: what to print instead of the report.
 
     Raises:
         UsageError: --out cannot be written.
@@ -73,7 +79,7 @@ def finish(report: Report, config: Config, draw: Draw | None = None) -> int:
         if config.history is not None:
             history.append(Path(config.history), report)
         write_reports(report, config, unsaved)
-    write(_render(report, config))
+    write(_render(report, config) if as_text is None else as_text(report))
     if config.format is Format.GITHUB:
         _add_to_job_summary(report)
     if known is None and config.write_baseline is not None:

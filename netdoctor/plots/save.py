@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2s
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,28 @@ if TYPE_CHECKING:
 _LONGEST = 100
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class TextPicture:
+    """A picture that is a text, and what its file's name ends with: `.svg`."""
+
+    text: str
+    suffix: str
+
+    def write(self, file: IO[bytes]) -> None:
+        """Writes it as UTF-8."""
+        file.write(self.text.encode("utf-8"))
+
+
+Picture = Union["Figure", TiledPicture, ColourPicture, TextPicture]
+
+
 def save_figures(
-    figures: Iterable[tuple[str, Figure | TiledPicture | ColourPicture]],
+    figures: Iterable[tuple[str, Picture]],
     out: Path,
     *,
     arrays: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
 ) -> list[str]:
-    """Writes each figure as `stem.png` and returns the paths of all files written.
+    """Writes each figure as `stem.png`, or with a text's own suffix, and returns all paths.
 
     Args:
         figures: file stems and their figures.
@@ -46,7 +62,8 @@ def save_figures(
         names = {}
         for stem, figure in figures:
             names[stem] = _free_name(safe_name(stem), taken)
-            written.append(_write_png(figure, out / f"{names[stem]}.png"))
+            suffix = figure.suffix if isinstance(figure, TextPicture) else ".png"
+            written.append(_write_picture(figure, out / f"{names[stem]}{suffix}"))
         for stem, numbers in (arrays or {}).items():
             name = names.get(stem) or _free_name(safe_name(stem), taken)
             written.append(_write_npz(numbers, out / f"{name}.npz"))
@@ -95,8 +112,8 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _write_png(figure: Figure | TiledPicture | ColourPicture, path: Path) -> str:
-    if isinstance(figure, (TiledPicture, ColourPicture)):
+def _write_picture(figure: Picture, path: Path) -> str:
+    if isinstance(figure, (TiledPicture, ColourPicture, TextPicture)):
         write_whole(path, figure.write)
         return str(path)
     from netdoctor.plots.style import DPI, quiet  # matplotlib is imported only where it draws

@@ -17,6 +17,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
         "NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT001", "WGT007", "DAT004", "DAT010",
     ),
     "gradflow": ("GRD", "MOD001", "MOD002", "DAT004", "DAT010"),
+    "graph": ("NUM", "ACT", "WGT"),
     "lrfind": ("LRF", "DAT004", "DAT010"),
     "gradcam": ("CAM",),
     "overfit": ("MOD005", "DAT004", "DAT010"),

@@ -59,6 +59,7 @@ EXAMPLES = {
     "kernels": (SICK,),
     "gradcam": ("schema_models:net", "--input-shape", "1,8,8", "--scores", "none"),
     "diagnose-curves": ("log.csv",),
+    "graph": (SICK, *DATA),
     "layers": ("schema_models:net", "--input-shape", "1,8,8"),
     "rules": (),
     "rule": ("ACT001",),
