@@ -12,6 +12,7 @@ from netdoctor.api.checkup_jobs import (
     Subjects,
     attempt,
     everywhere,
+    graph_of,
     jobs_of,
     not_traced,
     raise_if_unusable,
@@ -130,7 +131,9 @@ def checkup(
         job = everywhere(subjects, batches, loss, thresholds, progress)
         attempts["check-forward"] = attempt(job, rules["check-forward"])
     raise_if_unusable(attempts)
-    return merged(attempts, rules, subject=loaded.name, device=str(loaded.device)).replace(
+    graph = None if clock.is_late() else graph_of(subjects, attempts)
+    where = str(loaded.device)
+    return merged(attempts, rules, subject=loaded.name, device=where, graph=graph).replace(
         settings={
             "seed": seed, "batches": batches, "data": source.description,
             "synthetic": source.synthetic, "log": None if read_log is None else read_log.source,

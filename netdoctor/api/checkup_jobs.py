@@ -17,10 +17,12 @@ from netdoctor.api.kernels import kernels
 from netdoctor.api.merged_reports import Attempt
 from netdoctor.errors import NetDoctorError, NothingExaminedError
 from netdoctor.facts.curves import TrainingLog
+from netdoctor.facts.graph import GraphFacts
 from netdoctor.inputs.batches import Batch
 from netdoctor.inputs.data import Data, Given
 from netdoctor.inputs.held import Held
 from netdoctor.inputs.model import LoadedModel
+from netdoctor.probes import graph
 from netdoctor.report import Report
 from netdoctor.rules.core import Rule
 from netdoctor.rules.selection import select_rules
@@ -173,6 +175,17 @@ def not_traced(attempts: Mapping[str, Attempt]) -> bool:
     known = codes["check-weights"] | codes["check-forward"]
     untold = not known & {"WGT001", *_NOT_FINITE} and attempts["check-forward"].report is not None
     return untold and bool((codes["activations"] | codes["gradflow"]) & _NOT_FINITE)
+
+
+def graph_of(subjects: Subjects, attempts: Mapping[str, Attempt]) -> GraphFacts | None:
+    """The network as it ran on the first batch; None where no check of the network worked."""
+    if not any(attempts[name].report is not None for name in _OF_THE_NETWORK):
+        return None
+    loaded = subjects.loaded
+    try:
+        return graph.measure(loaded.module, next(iter(subjects.data)), name=loaded.name)
+    except NetDoctorError:
+        return None
 
 
 def raise_if_unusable(attempts: Mapping[str, Attempt]) -> None:

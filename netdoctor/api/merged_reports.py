@@ -8,6 +8,8 @@ from typing import Any
 
 from netdoctor.errors import NetDoctorError
 from netdoctor.facts.checkup import CheckFacts, CheckupFacts, State, checks_table
+from netdoctor.facts.graph import GraphFacts
+from netdoctor.facts.graph_health import health, unplaced
 from netdoctor.report import Finding, NotExamined, Report, Severity, Skipped, Table
 from netdoctor.rules.causes import folded
 from netdoctor.rules.checklist import checklist
@@ -15,6 +17,7 @@ from netdoctor.rules.core import Rule
 
 # A table keeps its name unless a check before has one of that name.
 _RENAMED = {("check-forward", "layers"): "calls", ("gradflow", "layers"): "gradients"}
+_REMARKS = 6
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def merged(
     *,
     subject: str,
     device: str,
+    graph: GraphFacts | None = None,
 ) -> Report:
     """The report of a checkup.
 
@@ -62,6 +66,7 @@ def merged(
         rules: those that were selected, by the check that they are left to.
         subject: the model's name.
         device: where it ran.
+        graph: the network as it ran; None where that was not looked at.
     """
     reports = {name: each.report for name, each in attempts.items() if each.report is not None}
     facts = CheckupFacts([_facts(name, each) for name, each in attempts.items()])
@@ -69,7 +74,7 @@ def merged(
     ran = list(dict.fromkeys(slug for each in reports.values() for slug in each.ran))
     skipped = _skipped(attempts, rules, ran)
     shown = sorted(folded(findings, facts), key=lambda finding: -finding.severity.rank)
-    return Report(
+    report = Report(
         command="checkup",
         subject=subject,
         device=device,
@@ -92,6 +97,19 @@ def merged(
         extra=_together(each.extra for each in reports.values()),
         summary=_together(each.summary for each in reports.values()),
     )  # fmt: skip
+    return report if graph is None else report.replace(facts=_mapped(report, facts, graph))
+
+
+def _mapped(report: Report, facts: CheckupFacts, graph: GraphFacts) -> CheckupFacts:
+    """The facts with the network as it ran, and the health of each call by all findings."""
+    judged = {each.code: each for each in unplaced(report.findings, graph)}
+    remarks = [f"{each.severity.value} {code} {each.rule}" for code, each in judged.items()]
+    return dataclasses.replace(
+        facts,
+        graph=graph,
+        health=health(report.findings, graph, report.not_examined) if report.ran else {},
+        remarks=[report.conclusion(), *remarks[:_REMARKS]],
+    )
 
 
 def _verdict(attempts: Mapping[str, Attempt], ran: Sequence[str]) -> str:

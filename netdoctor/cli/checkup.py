@@ -15,10 +15,9 @@ from netdoctor.cli.options import DATA, LOSS, MODEL, PICTURES, REPORT, RULES, RU
 from netdoctor.errors import UsageError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from netdoctor.config import Config
     from netdoctor.facts.checkup import CheckupFacts
+    from netdoctor.plots.save import Picture
 
 _PANEL = "Checks"
 _RUN = {name: kind for name, kind in RUN.items() if name != "layers"}
@@ -96,11 +95,17 @@ def _seconds(text: str) -> float:
 
 def draw(
     facts: CheckupFacts,
-) -> tuple[list[tuple[str, Figure]], Mapping[str, Mapping[str, Any]]]:
-    """The pictures of the checks that were made, and the numbers behind them."""
+) -> tuple[list[tuple[str, Picture]], Mapping[str, Mapping[str, Any]]]:
+    """The network as it ran, the pictures of the checks, and the numbers behind them."""
     from importlib import import_module
 
-    figures: list[tuple[str, Figure]] = []
+    figures: list[tuple[str, Picture]] = []
+    if facts.graph is not None:
+        from netdoctor.plots.graph_svg import svg
+        from netdoctor.plots.save import TextPicture
+
+        text = svg(facts.graph, facts.health, remarks=facts.remarks)
+        figures.append(("graph", TextPicture(text, ".svg")))
     arrays: dict[str, Mapping[str, Any]] = {}
     for check in facts.checks:
         module = import_module(f"netdoctor.cli.{check.name.replace('-', '_')}")

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from netdoctor.facts.graph import GraphFacts
+from netdoctor.facts.graph_health import Health
 from netdoctor.report import Column, Severity, Table
 
 State = Literal["done", "skipped", "failed"]
@@ -36,9 +38,19 @@ class CheckFacts:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CheckupFacts:
-    """All checks in the order in which they were made."""
+    """What a checkup did.
+
+    Attributes:
+        checks: in the order in which they were made.
+        graph: the network as it ran; None where that was not looked at.
+        health: of its calls, by the findings of all checks.
+        remarks: what the picture of the network says below its name.
+    """
 
     checks: Sequence[CheckFacts]
+    graph: GraphFacts | None = None
+    health: Mapping[str, Health] = dataclasses.field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
     def of(self, name: str) -> Any:
         """What the check of that name measured; None where it measured nothing."""
