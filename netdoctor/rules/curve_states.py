@@ -16,6 +16,8 @@ SURE = 3.0  # standard errors
 _HARDLY = 0.75  # of chance: a loss that has hardly come down
 _TOO_HIGH = 1.2  # loss over the least that its accuracy allows
 _NOT_GOOD = 0.35  # of an accuracy's way that is left
+_POOR = 0.35  # accuracy
+_KEPT = 0.6  # of its start, by a loss
 
 
 def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS) -> str | None:
@@ -30,10 +32,10 @@ def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS)
 
 
 def lost(facts: CurveFacts) -> str | None:
-    """That the training loss ends as no number; None where it does not."""
+    """That the training loss ends as no number, or never was one; None where it does not."""
     main = facts.main
     for each in facts.non_finite:
-        if each.lasting and main is not None and each.name == main.name:
+        if each.lasting and (main is None or each.name == main.name):
             return f"{each.name} is {each.kind} from {facts.where(each.first)} on"
     return None
 
@@ -56,11 +58,12 @@ def level(facts: CurveFacts) -> Level | None:
 
     No other metric and no loss tells how good is good: a mean precision of a half is, and so is
     an accuracy of a half for the next of fifty letters. A loss that has hardly come down, and is
-    too high for its accuracy, outweighs an accuracy that is not good either.
+    too high for its accuracy, outweighs an accuracy that is not good either. Where a training
+    accuracy is missing, the training loss tells what training has fitted.
     """
     metric, chance = facts.metric, facts.chance
     if chance is None or _language(facts, chance):
-        return None
+        return _at_least(facts)
     if metric is not None and metric.accuracy:
         best = max(track.end for track in metric.tracks)
         left = (1 - best) / (1 - chance.accuracy)
@@ -69,8 +72,27 @@ def level(facts: CurveFacts) -> Level | None:
         hardly = by_loss is not None and by_loss.left > max(left, _HARDLY)
         if hardly and above and left > _NOT_GOOD:
             return by_loss
+        fitted = facts.loss.train if metric.train is None else None
+        if fitted is not None and fitted.end / chance.loss < left:
+            return Level(fitted.end / chance.loss, fitted.name)
         return Level(left, metric.measure)
     return _by_loss(facts)
+
+
+def _at_least(facts: CurveFacts) -> Level | None:
+    """What is left for certain, where nobody knows how good is good.
+
+    An accuracy below `_POOR` together with a loss that has kept more than `_KEPT` of its start:
+    single letters, without what stands before them, are guessed better.
+    """
+    metric = facts.metric
+    if metric is None or not metric.accuracy or not facts.loss.tracks:
+        return None
+    best = max(track.held for track in metric.tracks)
+    losses = facts.loss.tracks
+    kept = min(each.end / max(each.start, float(each.y[0]), 1e-12) for each in losses)
+    poor = best < _POOR and kept > _KEPT and min(float(each.y.min()) for each in losses) > 0
+    return Level(1 - best, f"{metric.measure}, whatever guessing gives") if poor else None
 
 
 def _language(facts: CurveFacts, chance: Chance) -> bool:
@@ -168,6 +190,8 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
     metric = facts.metric
     if main.role.endswith("metric"):
         return None if metric is None else _stuck_metric(facts, metric)
+    if reason := _worse_than_guessing(facts):
+        return reason
     if fallen(facts, main) > threshold or main.start <= 0 or _fell(facts, main):
         return None
     if main.end > 1.15 * main.start:
@@ -185,6 +209,22 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
     if seen and still and main.end >= 0.5:
         return f"a fall of {100 * threshold:g} % would have been seen"
     return None
+
+
+def _worse_than_guessing(facts: CurveFacts) -> str | None:
+    """An accuracy that never moves, and a loss twice that of always giving the same answer.
+
+    Who is right with a share `a` by always giving the same shares has the loss -ln a.
+    """
+    metric = facts.metric
+    if metric is None or not metric.accuracy or len(metric.tracks) < 2:
+        return None
+    best = max(metric.tracks, key=lambda track: track.held)
+    still = not any(_moved(track) for track in metric.tracks) and 0 < best.held < 0.6
+    losses = facts.loss.tracks
+    if not still or len(best.y) < 8 or min(each.best for each in losses) < -2 * math.log(best.held):
+        return None
+    return f"{metric.measure} stays at {best.held:.3g}, and the loss is worse than by guessing"
 
 
 def _fell(facts: CurveFacts, main: Track) -> bool:
