@@ -133,9 +133,10 @@ def _by_start(losses: Pair, accuracy: Pair) -> Chance | None:
 
 
 def _guesses(accuracy: Track, classes: int) -> bool:
-    """Whether its lowest is what guessing among so many gives."""
+    """Whether its lowest is what guessing among so many gives; of a hundred it is counted rarely."""
     lowest = (float(accuracy.y.min()), float(accuracy.trend.min()))
-    return any(0.6 < each * classes < 1.6 for each in lowest)
+    least, most = (0.6, 1.6) if classes < 100 else (-1.0, 5.0)
+    return any(least < each * classes < most for each in lowest)
 
 
 def _by_flat_accuracy(main: Track | None, accuracy: Pair) -> Chance | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from netdoctor.facts.curve_facts import CurveFacts, Track
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
@@ -100,7 +102,8 @@ def plateau(
 
     Measures: the share of the run for which the training loss has stayed within its noise (or 4 %
     of its fall) of where it ends; a warning from `threshold` on, if more than `left` of what there
-    was to learn is left (see underfitting).
+    was to learn is left (see underfitting), or if it stopped at a stroke, as nothing that
+    converges does.
 
     Why: the rest of the run was spent for nothing; a step down of the learning rate often sets it
     going again.
@@ -123,6 +126,9 @@ def plateau(
     found = level(facts)
     if main.flat_share >= threshold and _cut_short(facts, main) and not _fitted(found):
         yield _flat(facts, main, threshold, found, "the learning rate was spent while it fell")
+        return
+    if main.flat_share >= threshold and _stopped(main) and not _fitted(found):
+        yield _flat(facts, main, threshold, found, "it stopped at a stroke, in the midst of its fall")
         return
     if found is None:
         yield Skip("how well a network that knows nothing would do is not known")
@@ -161,6 +167,23 @@ def _cut_short(facts: CurveFacts, main: Track) -> bool:
     return -main.better * fell < -0.1 * main.drop if main.better > 0 else fell > 0.1 * main.drop
 
 
+def _stopped(main: Track) -> bool:
+    """Whether a loss fell point by point, and from one point to the next not at all any more.
+
+    What converges leaves a rest: after three falls of a geometric series, the last of a tenth, a
+    twentieth at least is still to come. Here it is less than a fiftieth.
+    """
+    if main.better > 0 or main.y.min() <= 0 or main.end < 0.3 * main.start:
+        return False
+    low = float(np.median(main.y[len(main.y) // 2 :]))
+    fall = float(main.y[0]) - low
+    bend = int((main.y <= low + 0.02 * fall).argmax())
+    if fall <= 0.1 * main.start or bend < 3 or main.noise > 0.005 * fall:
+        return False
+    falls = -np.diff(main.y[bend - 3 : bend + 1])
+    return bool(falls.min() > 0.08 * fall)
+
+
 def _fitted(found: Level | None) -> bool:
     return found is not None and found.left < 0.1
 
@@ -175,7 +198,7 @@ def not_learning_at_all(
     `threshold` or less, unless it falls all along by Mann and Kendall's test, or has begun to, and
     if the level is a bad one: the metric stays where guessing is, or is constant; the loss stays
     at a chance (ln C) that the log or the accuracy proves; or, where neither is known, the curve
-    is so calm that a fall of `threshold` would have been seen, and half of that was not.
+    is so calm that a fall of twice `threshold` would have been seen, and not a quarter of it was.
 
     Why: no gradient reaches the weights, the labels do not belong to the inputs, or the learning
     rate is 0, far too low or far too high.

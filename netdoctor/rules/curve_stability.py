@@ -226,12 +226,12 @@ def oscillating_validation(
     quiet = pair.share and validation.roughness < least_metric
     relative = _relative(validation)
     low = share >= small and relative is not None and relative >= small_level
-    clear = share >= threshold or low
+    clear = share >= threshold or low or _swinging(pair, validation, share >= small)
     if not clear or validation.roughness < over_train * smooth or quiet:
         return
     if validation.roughness < _BEYOND_CHANCE * validation.by_chance:
         return
-    if not_learning(facts) or _near_floor(validation):
+    if not_learning(facts) or (_near_floor(validation) and not _all_over(pair, validation, share)):
         return
     yield Hit(
         facts.subject,
@@ -246,6 +246,18 @@ def oscillating_validation(
 
 def _oscillating(facts: CurveFacts) -> Pair | None:
     return facts.loss if facts.loss.validation is not None else facts.metric
+
+
+def _swinging(pair: Pair, validation: Track, enough: bool) -> bool:
+    """Whether it goes up and down over several points, three times or more, and training never."""
+    calm = pair.train is not None and pair.train.swings == 0
+    return enough and calm and validation.better < 0 and validation.swings >= 3
+
+
+def _all_over(pair: Pair, validation: Track, share: float) -> bool:
+    """Whether it scatters by a quarter of what it improved, six times as much as training."""
+    train = pair.train
+    return train is not None and share >= 0.25 and validation.roughness >= 6 * train.roughness
 
 
 def _near_floor(track: Track) -> bool:

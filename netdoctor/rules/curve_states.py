@@ -17,7 +17,8 @@ _HARDLY = 0.75  # of chance: a loss that has hardly come down
 _TOO_HIGH = 1.2  # loss over the least that its accuracy allows
 _NOT_GOOD = 0.35  # of an accuracy's way that is left
 _POOR = 0.35  # accuracy
-_KEPT = 0.6  # of its start, by a loss
+_KEPT = 0.6  # of chance, by a loss
+_DATA_SETS = (100, 200, 1000)  # classes of CIFAR, of birds and tiny pictures, of ImageNet
 
 
 def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS) -> str | None:
@@ -62,8 +63,10 @@ def level(facts: CurveFacts) -> Level | None:
     accuracy is missing, the training loss tells what training has fitted.
     """
     metric, chance = facts.metric, facts.chance
-    if chance is None or _language(facts, chance):
-        return _at_least(facts)
+    if chance is None:
+        return None
+    if _language(facts, chance):
+        return _at_least(facts, chance)
     if metric is not None and metric.accuracy:
         best = max(track.end for track in metric.tracks)
         left = (1 - best) / (1 - chance.accuracy)
@@ -79,20 +82,20 @@ def level(facts: CurveFacts) -> Level | None:
     return _by_loss(facts)
 
 
-def _at_least(facts: CurveFacts) -> Level | None:
-    """What is left for certain, where nobody knows how good is good.
+def _at_least(facts: CurveFacts, chance: Chance) -> Level | None:
+    """What is left for certain, of letters or whatever else has so many classes.
 
-    An accuracy below `_POOR` together with a loss that has kept more than `_KEPT` of its start:
-    single letters, without what stands before them, are guessed better.
+    An accuracy below `_POOR` with a loss that has kept more than `_KEPT` of chance, if the loss
+    starts at the logarithm of a number of classes that data sets have and alphabets do not.
     """
-    metric = facts.metric
-    if metric is None or not metric.accuracy or not facts.loss.tracks:
+    metric, losses = facts.metric, facts.loss.tracks
+    if metric is None or not metric.accuracy or not losses or chance.classes not in _DATA_SETS:
         return None
+    first = min(abs(float(each.y[0]) / chance.loss - 1.01) for each in losses)
     best = max(track.held for track in metric.tracks)
-    losses = facts.loss.tracks
-    kept = min(each.end / max(each.start, float(each.y[0]), 1e-12) for each in losses)
-    poor = best < _POOR and kept > _KEPT and min(float(each.y.min()) for each in losses) > 0
-    return Level(1 - best, f"{metric.measure}, whatever guessing gives") if poor else None
+    kept = min(each.end for each in losses) / chance.loss
+    poor = first < 0.04 and best < _POOR and kept > _KEPT
+    return Level((1 - best) / (1 - chance.accuracy), metric.measure) if poor else None
 
 
 def _language(facts: CurveFacts, chance: Chance) -> bool:
@@ -202,27 +205,32 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         at = main.end / facts.chance.loss
         chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
         return f"it stays at {chance}" if at > 0.93 else None
-    seen = 3 * main.third_error < threshold * main.start
+    seen = 3 * main.third_error < 2 * threshold * main.start
     still = fallen(facts, main) < threshold / 2 and main.steadiness < SURE
     if constant(main):
         return "it is the same throughout"
     if seen and still and main.end >= 0.5:
-        return f"a fall of {100 * threshold:g} % would have been seen"
+        return f"a fall of {200 * threshold:g} % would have been seen"
     return None
 
 
 def _worse_than_guessing(facts: CurveFacts) -> str | None:
-    """An accuracy that never moves, and a loss twice that of always giving the same answer.
+    """An accuracy that never moves, and a loss four times that of always saying the same.
 
-    Who is right with a share `a` by always giving the same shares has the loss -ln a.
+    Of classes of equal size that is -ln of the accuracy, and of others hardly twice as much.
     """
     metric = facts.metric
     if metric is None or not metric.accuracy or len(metric.tracks) < 2:
         return None
     best = max(metric.tracks, key=lambda track: track.held)
-    still = not any(_moved(track) for track in metric.tracks) and 0 < best.held < 0.6
+    moved = any(
+        sum(each.gains) > max(0.02, 3 * each.third_error)
+        or best.held - each.start > max(0.05, 3 * each.noise)
+        for each in metric.tracks
+    )
+    still = not moved and 0 < best.held < 0.6
     losses = facts.loss.tracks
-    if not still or len(best.y) < 8 or min(each.best for each in losses) < -2 * math.log(best.held):
+    if not still or len(best.y) < 8 or min(each.best for each in losses) < -4 * math.log(best.held):
         return None
     return f"{metric.measure} stays at {best.held:.3g}, and the loss is worse than by guessing"
 

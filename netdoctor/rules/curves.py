@@ -11,7 +11,12 @@ import numpy as np
 from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
-from netdoctor.rules.curve_states import blocked, too_few
+from netdoctor.rules.curve_divergence import diverged
+from netdoctor.rules.curve_states import blocked, lost, too_few
+
+
+_FEW = 10  # points, of which each is a level
+_TURN = 0.2  # of the fall, by which so few have to rise
 
 
 @rule("CRV001", "overfitting", Severity.WARNING)
@@ -29,7 +34,9 @@ def overfitting(
 
     Measures: how far the validation loss ends above its best, as a share of how far it fell
     before; a warning from `threshold` on, if that is also `of_best` of its best value and `sure`
-    standard errors of the noise, and the training loss fell meanwhile. Where the validation
+    standard errors of the noise (or a rising trend by Mann and Kendall's test of as many), and the
+    training loss fell meanwhile. Of five to nine points that fall one by one and then rise one by
+    one each is a level. Where the validation
     metric still improves, or holds while the training metric is less than `metric_gap` ahead, the
     network only becomes overconfident: an info, and called miscalibration. Without a validation
     loss, the metric's own fall counts, from `metric_fall` on.
@@ -47,6 +54,10 @@ def overfitting(
     """
     pair = facts.loss if facts.loss.validation is not None else facts.metric
     validation = pair.validation if pair is not None else None
+    if pair is not None and (turn := _turn(facts, pair, of_best)) is not None:
+        doubt = _only_confidence(facts, turn, metric_gap, metric_fall)
+        yield _overfitted(facts, pair, turn, turn.share(turn.rise), threshold, doubt)
+        return
     if reason := blocked(facts, validation) or too_few(facts, validation, least=min_points):
         yield Skip(reason)
         return
@@ -56,7 +67,7 @@ def overfitting(
         yield from _metric_alone(facts, pair, validation, threshold, metric_fall, sure)
         return
     share = validation.share(validation.rise)
-    certain = validation.rise > sure * validation.rise_error
+    certain = validation.rise > sure * validation.rise_error or validation.steadiness < -sure
     relative = validation.rise >= of_best * abs(validation.best)
     if share < threshold or not certain or not relative or not _kept_rising(pair, validation):
         return
@@ -64,6 +75,30 @@ def overfitting(
         return
     doubt = _only_confidence(facts, validation, metric_gap, metric_fall)
     yield _overfitted(facts, pair, validation, share, threshold, doubt)
+
+
+def _turn(facts: CurveFacts, pair: Pair, of_best: float) -> Track | None:
+    """A validation loss of a few points that falls at each, then rises at each; else None.
+
+    Its levels are those points: the noise of so few is not known, but chance does not sort them.
+    """
+    train, track = pair.train, pair.validation
+    if pair is not facts.loss or train is None or track is None or not 5 <= len(track.y) < _FEW:
+        return None
+    if lost(facts) or diverged(facts) is not None or len(train.y) < len(track.y):
+        return None
+    low = int(track.y.argmin())
+    fall, rise = float(track.y[0] - track.y[low]), float(track.y[-1] - track.y[low])
+    sorted_so = np.all(np.diff(track.y[: low + 1]) < 0) and np.all(np.diff(track.y[low:]) > 0)
+    learns = bool(np.all(np.diff(train.y) < 0)) or len(train.y) > len(track.y)
+    if low < 1 or len(track.y) - 1 - low < 2 or not sorted_so or not learns:
+        return None
+    if rise < max(_TURN * fall, of_best * abs(float(track.y[low]))):
+        return None
+    return dataclasses.replace(
+        track, best=float(track.y[low]), best_index=low, start=float(track.y[0]),
+        end=float(track.y[-1]), trend=track.y,
+    )  # fmt: skip
 
 
 def _kept_rising(pair: Pair, validation: Track) -> bool:
@@ -97,7 +132,7 @@ def _restarted(facts: CurveFacts, validation: Track) -> bool:
 def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: float) -> str | None:
     """Why the rising loss is no overfitting: what the metric did meanwhile."""
     metric = facts.metric
-    if metric is None or metric.validation is None or len(metric.validation.y) < 6:
+    if metric is None or metric.validation is None or len(metric.validation.y) < 5:
         return None
     track = metric.validation
     best = float(validation.x[int(validation.trend.argmin())])
@@ -191,8 +226,9 @@ def generalisation_gap(
     Measures: how far the training metric is ahead of validation's at the end, for a metric
     between 0 and 1: a warning from `threshold` on. Without such a metric: how far the validation
     loss ends above the training loss, over all that training fell, from `loss_share` on, if it is
-    also `ratio` times the training loss (of a negative one, from twice `loss_share` on). Both must
-    be `sure` standard errors of the noise.
+    also `ratio` times the training loss (of a negative one, from twice `loss_share` on; three
+    quarters of `ratio` where training has more than halved and the share is a fifth more). Both
+    must be `sure` standard errors of the noise.
 
     Why: the network knows the training samples better than the task; or the two sets are of
     different distributions.
@@ -228,8 +264,17 @@ def generalisation_gap(
     share = pair.train.share(gap)
     negative = pair.train.end <= 0
     far = share >= 2 * loss_share if negative else pair.validation.end >= ratio * pair.train.end
-    if share >= loss_share and far:
+    if share >= loss_share and (far or _plain_gap(pair, share, loss_share, ratio)):
         yield _apart(facts, pair, share, loss_share, error, f"{gap:.3g} apart")
+
+
+def _plain_gap(pair: Pair, share: float, loss_share: float, ratio: float) -> bool:
+    """Whether a gap of three quarters of that ratio is a fifth more of the fall, halved or more."""
+    train, validation = pair.train, pair.validation
+    if train is None or validation is None or train.end <= 0:
+        return False
+    fitted = train.drop > 0.5 * train.start and share >= 1.2 * loss_share
+    return fitted and validation.end >= 0.75 * ratio * train.end
 
 
 def _apart(

@@ -71,7 +71,7 @@ def shape(
     at = np.arange(count) / max(count - 1, 1)
     classes = int(rng.choice([0, 0, 2, 3, 5, 10, 20, 100, 1000]))
     unit = 10 ** rng.uniform(-3, 3)
-    start = math.log(classes) * rng.uniform(0.97, 1.1) if classes else unit
+    start = math.log(classes) * rng.uniform(0.97, 1.05) if classes else unit
     floor = start * math.exp(rng.uniform(math.log(0.01), math.log(fitted)))
     left = _left(rng, at, rng.uniform(*pace))
     train = floor + (start - floor) * left
