@@ -10,7 +10,7 @@ from netdoctor.probes.curve_smoothing import Floats, noise, running
 
 _SIGMAS = 8.0
 _TAILS = 4.0  # times the third highest tail of eight: a heavy-tailed noise is no spike
-_SHARE = 0.1  # of the drop, below which nobody would see it
+_SHARE = 0.05  # of the drop, below which nobody would see it
 _STEP_SHARE = 0.25  # the same for single steps
 _EARLY = 0.1  # share of the points in which warm-up may raise the loss
 _SIDE = 5  # points on either side that it is compared with, or a fiftieth of all

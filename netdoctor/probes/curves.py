@@ -141,7 +141,9 @@ def _guesses(accuracy: Track, classes: int) -> bool:
 
 def _by_flat_accuracy(main: Track | None, accuracy: Pair) -> Chance | None:
     """An accuracy that stays at 1 / C, and a loss whose best is about ln C."""
-    if any(sum(each.gains) > max(0.05, 3 * each.third_error) for each in accuracy.tracks):
+    if max(len(each.y) for each in accuracy.tracks) < 5:
+        return None
+    if any(sum(each.gains) > max(0.02, 3 * each.third_error) for each in accuracy.tracks):
         return None
     values = np.concatenate([each.y for each in accuracy.tracks])
     middle = float(np.median(values))

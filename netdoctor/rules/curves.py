@@ -16,6 +16,7 @@ from netdoctor.rules.curve_states import blocked, lost, too_few
 
 
 _FEW = 10  # points, of which each is a level
+_SAMPLES = 3  # answers that a falling metric has to be wrong in
 _TURN = 0.2  # of the fall, by which so few have to rise
 
 
@@ -187,7 +188,7 @@ def _overfitted(
 def _metric_alone(
     facts: CurveFacts, pair: Pair, track: Track, threshold: float, fall: float, sure: float
 ) -> Iterator[Hit]:
-    least = fall if pair.share else max(threshold, 0.1) * track.drop
+    least = max(fall, _SAMPLES * _grain(track)) if pair.share else max(threshold, 0.1) * track.drop
     share = track.share(track.rise)
     if track.rise < max(least, sure * track.rise_error) or share < threshold:
         return
@@ -201,6 +202,12 @@ def _metric_alone(
         f"Stop at {facts.where(track.best_x)} or load its checkpoint; more data, augmentation, "
         "weight decay or dropout.",
     )
+
+
+def _grain(track: Track) -> float:
+    """The least difference of its values: one sample of the validation set, if that is small."""
+    steps = np.diff(np.unique(np.round(track.y, 6)))
+    return float(steps.min()) if len(steps) else 0.0
 
 
 def _evidence(facts: CurveFacts, track: Track, share: float, threshold: float) -> dict[str, Any]:
@@ -227,7 +234,7 @@ def generalisation_gap(
     between 0 and 1: a warning from `threshold` on. Without such a metric: how far the validation
     loss ends above the training loss, over all that training fell, from `loss_share` on, if it is
     also `ratio` times the training loss (of a negative one, from twice `loss_share` on; three
-    quarters of `ratio` where training has more than halved and the share is a fifth more). Both
+    quarters of `ratio` where training fell by seven tenths and the share is a fifth more). Both
     must be `sure` standard errors of the noise.
 
     Why: the network knows the training samples better than the task; or the two sets are of
@@ -263,17 +270,18 @@ def generalisation_gap(
         return
     share = pair.train.share(gap)
     negative = pair.train.end <= 0
-    far = share >= 2 * loss_share if negative else pair.validation.end >= ratio * pair.train.end
+    fell = share >= 2 * loss_share and pair.train.drop > 0.2 * abs(pair.train.start)
+    far = fell if negative else pair.validation.end >= ratio * pair.train.end
     if share >= loss_share and (far or _plain_gap(pair, share, loss_share, ratio)):
         yield _apart(facts, pair, share, loss_share, error, f"{gap:.3g} apart")
 
 
 def _plain_gap(pair: Pair, share: float, loss_share: float, ratio: float) -> bool:
-    """Whether a gap of three quarters of that ratio is a fifth more of the fall, halved or more."""
+    """Whether a gap of three quarters of that ratio is a fifth more of a fall of seven tenths."""
     train, validation = pair.train, pair.validation
     if train is None or validation is None or train.end <= 0:
         return False
-    fitted = train.drop > 0.5 * train.start and share >= 1.2 * loss_share
+    fitted = train.drop > 0.7 * train.start and share >= 1.2 * loss_share
     return fitted and validation.end >= 0.75 * ratio * train.end
 
 
