@@ -170,18 +170,18 @@ def _cut_short(facts: CurveFacts, main: Track) -> bool:
 def _stopped(main: Track) -> bool:
     """Whether a loss fell point by point, and from one point to the next not at all any more.
 
-    What converges leaves a rest: after three falls of a geometric series, the last of a tenth, a
-    twentieth at least is still to come. Here it is less than a fiftieth.
+    What converges leaves a rest: after three falls of a geometric series, the last of an eighth,
+    a twentieth at least is still to come, and of a logistic one more than a hundredth.
     """
     if main.better > 0 or main.y.min() <= 0 or main.end < 0.3 * main.start:
         return False
     low = float(np.median(main.y[len(main.y) // 2 :]))
     fall = float(main.y[0]) - low
-    bend = int((main.y <= low + 0.02 * fall).argmax())
+    bend = int((main.y <= low + 0.01 * fall).argmax())
     if fall <= 0.1 * main.start or bend < 3 or main.noise > 0.005 * fall:
         return False
     falls = -np.diff(main.y[bend - 3 : bend + 1])
-    return bool(falls.min() > 0.08 * fall)
+    return bool(falls.min() > 0.12 * fall)
 
 
 def _fitted(found: Level | None) -> bool:

@@ -55,13 +55,14 @@ def unstable_training(
     share = train.share(train.roughness)
     relative = _relative(train)
     clear = share >= threshold and _worth(train, relative, level_share)
-    swinging = train.swings >= swings and facts.axis == "epoch" and share >= small / 3
+    swings_on = train.swings >= swings and facts.axis == "epoch"
+    swinging = swings_on and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
     if not clear and not ((low or swinging) and _felt(facts, train)):
         return
     if train.roughness < _BEYOND_CHANCE * train.by_chance:
         return
-    if not_learning(facts) or (diverged(facts) is not None and train.swings < swings):
+    if not_learning(facts) or (diverged(facts) is not None and not swings_on):
         return
     yield Hit(
         facts.subject,

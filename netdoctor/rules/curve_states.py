@@ -193,7 +193,7 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
     metric = facts.metric
     if main.role.endswith("metric"):
         return None if metric is None else _stuck_metric(facts, metric)
-    if reason := _worse_than_guessing(facts):
+    if reason := _worse_than_guessing(facts) or _without_a_rate(facts, main, threshold):
         return reason
     if fallen(facts, main) > threshold or main.start <= 0 or _fell(facts, main):
         return None
@@ -206,12 +206,23 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
         return f"it stays at {chance}" if at > 0.93 else None
     seen = 3 * main.third_error < 2 * threshold * main.start
-    still = fallen(facts, main) < threshold / 2 and main.steadiness < SURE
+    by_chance = 2.5 * main.noise / math.sqrt(max(1, 0.03 * len(main.y))) / main.start
+    still = fallen(facts, main) < threshold / 2 + by_chance and main.steadiness < SURE
     if constant(main):
         return "it is the same throughout"
     if seen and still and main.end >= 0.5:
         return f"a fall of {200 * threshold:g} % would have been seen"
     return None
+
+
+def _without_a_rate(facts: CurveFacts, main: Track, threshold: float) -> str | None:
+    """A learning rate of 0 throughout, and a loss that is not low and did not fall all along."""
+    zero = facts.rate is not None and facts.rate.schedule == "zero"
+    metric = facts.metric.tracks if facts.metric is not None and facts.metric.share else ()
+    good = any(each.held > 0.6 for each in metric) or main.end < 0.3
+    if not zero or good or fallen(facts, main) > threshold or main.steadiness > SURE:
+        return None
+    return "it moves by its noise alone"
 
 
 def _worse_than_guessing(facts: CurveFacts) -> str | None:

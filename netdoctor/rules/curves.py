@@ -260,6 +260,9 @@ def generalisation_gap(
     ):
         yield Skip(reason)
         return
+    if any(bad.lasting and bad.name == pair.validation.name for bad in facts.non_finite):
+        yield Skip(f"{pair.validation.name} ends as no number")
+        return
     gap = pair.gap or 0.0
     error = float(np.hypot(pair.train.end_error, pair.validation.end_error))
     if gap <= sure * error:

@@ -310,6 +310,73 @@ def training_swings(rng: np.random.Generator) -> Columns:
     return made | {"loss": made["loss"] + waves, "val_loss": made["val_loss"] + waves}
 
 
+def overfits_loudly(rng: np.random.Generator) -> Columns:
+    """The same under noise, over many epochs."""
+    of = dataclasses.replace(shape(rng, 30), sigma=rng.uniform(0.03, 0.07))
+    onset = rng.uniform(0.2, 0.5)
+    lift = rng.uniform(0.5, 1.5) * of.drop * np.clip(of.at - onset, 0, None)
+    return columns(rng, of, of.train, of.val + lift + 0.1 * of.drop, best=0.9)
+
+
+def overfits_by_accuracy(rng: np.random.Generator) -> Columns:
+    """Accuracies alone: that of validation rises, then falls by a tenth or two."""
+    count = int(np.exp(rng.uniform(np.log(12), np.log(200))))
+    at = np.arange(count) / (count - 1)
+    best, onset = rng.uniform(0.6, 0.9), rng.uniform(0.2, 0.5)
+    train = 0.98 - 0.8 * np.exp(-at / 0.15)
+    held = best - 0.6 * best * np.exp(-at / 0.08) - rng.uniform(0.15, 0.4) * np.clip(at - onset, 0, 1)
+    scatter = 0.006 * rng.standard_normal((2, count))
+    return {"accuracy": np.clip(train + scatter[0], 0, 1), "val_accuracy": held + scatter[1]}
+
+
+def gap_by_accuracy(rng: np.random.Generator) -> Columns:
+    """Accuracies alone, far apart."""
+    count = int(np.exp(rng.uniform(np.log(10), np.log(200))))
+    at = np.arange(count) / (count - 1)
+    lines = [top - (top - 0.1) * np.exp(-at / 0.12) for top in (0.99, rng.uniform(0.4, 0.8))]
+    scatter = 0.006 * rng.standard_normal((2, count))
+    return {"accuracy": np.clip(lines[0] + scatter[0], 0, 1), "val_accuracy": lines[1] + scatter[1]}
+
+
+def nan_validation(rng: np.random.Generator) -> Columns:
+    """The validation loss is NaN from k on."""
+    of = shape(rng, 5)
+    made = columns(rng, of, of.train, of.val)
+    made["val_loss"][int(rng.integers(1, len(of.at))) :] = np.nan
+    return made
+
+
+def three_spikes(rng: np.random.Generator) -> Columns:
+    """Three spikes here and there."""
+    of = shape(rng, 50, loudest=0.015)
+    made = columns(rng, of, of.train, of.val, accuracies=False)
+    places = rng.choice(np.arange(12, len(of.at) - 3), 3, replace=False)
+    made["loss"][places] += rng.uniform(0.6, 4.0, 3) * of.drop
+    return made
+
+
+def steps_diverge(rng: np.random.Generator) -> Columns:
+    """Single steps: from k on the loss climbs, and stays up."""
+    of = shape(rng, 200, 3000, fitted=0.5)
+    after = np.clip((of.at - rng.uniform(0.2, 0.7)) / 0.1, 0, 1)
+    few = 1 / rng.uniform(0.05, 0.2) ** 2
+    level = of.train + 10 ** rng.uniform(0.1, 2) * of.start * after
+    return {"loss": level * rng.gamma(few, 1 / few, len(of.at))}
+
+
+def steps_never_learn(rng: np.random.Generator) -> Columns:
+    """Single steps that stay at chance."""
+    count = int(rng.integers(200, 3000))
+    level = math.log(rng.choice([2, 5, 10, 100, 1000]))
+    return {"loss": level * (1 + rng.uniform(0.01, 0.05) * rng.standard_normal(count))}
+
+
+def rate_of_zero(rng: np.random.Generator) -> Columns:
+    """Nothing moves but the noise, and the log says why."""
+    made = flat_from_the_start(rng)
+    return made | {"lr": np.zeros(len(made["loss"]))}
+
+
 SICK: dict[str, tuple[Maker, tuple[str, ...], tuple[str, ...]]] = {
     made.__name__: (made, must, may)
     for made, must, may in (
@@ -330,6 +397,14 @@ SICK: dict[str, tuple[Maker, tuple[str, ...], tuple[str, ...]]] = {
         (validation_oscillates, ("CRV008",), ("CRV004",)),
         (training_jumps, ("CRV003",), ("CRV008",)),
         (training_swings, ("CRV003",), ("CRV008",)),
+        (overfits_loudly, ("CRV001",), ("CRV004", "CRV008", "CRV003")),
+        (overfits_by_accuracy, ("CRV001",), ("CRV004",)),
+        (gap_by_accuracy, ("CRV004",), ()),
+        (nan_validation, ("CRV005",), ()),
+        (three_spikes, ("CRV009",), ("CRV003",)),
+        (steps_diverge, ("CRV006",), ()),
+        (steps_never_learn, ("CRV010",), ()),
+        (rate_of_zero, ("CRV010",), ()),
     )
 }
 
@@ -470,12 +545,72 @@ def loud_validation(rng: np.random.Generator) -> Columns:
     return made
 
 
+def long_run(rng: np.random.Generator) -> Columns:
+    """Hundreds of epochs."""
+    of = shape(rng, 300, 1000)
+    return columns(rng, of, of.train, of.val)
+
+
+def heavy_tails(rng: np.random.Generator) -> Columns:
+    """Noise with outliers, five standard deviations and more."""
+    of = shape(rng, 20, loudest=0.01)
+    made = columns(rng, of, of.train, of.val, accuracies=False)
+    for name in ("loss", "val_loss"):
+        made[name] += 0.005 * of.drop * np.abs(rng.standard_t(3, len(of.at)))
+    return made
+
+
+def accuracies_alone(rng: np.random.Generator) -> Columns:
+    """Two accuracies that rise and hold, in percent or not."""
+    count = int(np.exp(rng.uniform(np.log(5), np.log(200))))
+    at, top = np.arange(count) / max(count - 1, 1), rng.uniform(0.75, 0.97)
+    unit = rng.choice([1.0, 100.0])
+    line = top - (top - 0.15) * np.exp(-at / rng.uniform(0.05, 0.3))
+    scatter = 0.006 * rng.standard_normal((2, count))
+    return {"accuracy": unit * np.clip(line + scatter[0], 0, 1),
+            "val_accuracy": unit * np.clip(line - 0.03 + scatter[1], 0, 1)}  # fmt: skip
+
+
+def seldom_validated(rng: np.random.Generator) -> Columns:
+    """Validated each fifth epoch."""
+    of = shape(rng, 20)
+    made = columns(rng, of, of.train, of.val)
+    return {name: y[::5] if name.startswith("val") else y for name, y in made.items()}
+
+
+def training_alone(rng: np.random.Generator) -> Columns:
+    """No validation, a few epochs or many."""
+    of = shape(rng, 3)
+    made = columns(rng, of, of.train, of.val)
+    return {name: made[name] for name in made if not name.startswith("val")} | {
+        "lr": np.full(len(of.at), 0.1)
+    }
+
+
+def cycles(rng: np.random.Generator) -> Columns:
+    """A learning rate that goes up and down, and losses that follow it."""
+    of = shape(rng, 40)
+    rate = 0.5 + 0.5 * np.cos(2 * np.pi * of.at * rng.integers(3, 6))
+    lift = rng.uniform(0.05, 0.15) * of.drop * rate * (of.at > 0.1)
+    return columns(rng, of, of.train + lift, of.val + lift, rate=0.01 + rate)
+
+
+def shallow(rng: np.random.Generator) -> Columns:
+    """A weak signal: the loss falls by a tenth, and the accuracy is what it allows."""
+    count = int(np.exp(rng.uniform(np.log(8), np.log(100))))
+    at = np.arange(count) / (count - 1)
+    level = 0.693 * (1 - rng.uniform(0.06, 0.15) * (1 - np.exp(-at / 0.2)))
+    made = level + 0.003 * rng.standard_normal((2, count))
+    return {"loss": made[0], "val_loss": made[1] + 0.01}
+
+
 HEALTHY: dict[str, Maker] = {
     made.__name__: made
     for made in (
         converges, falls_on, straight, stairs, warms_up, cosine, starts_late, single_steps,
         dropout, smoothed_labels, fine_tuned, language, fine_tuned_language,
-        regression_with_a_floor, small_gap, loud_validation,
+        regression_with_a_floor, small_gap, loud_validation, long_run, heavy_tails,
+        accuracies_alone, seldom_validated, training_alone, cycles, shallow,
     )
 }  # fmt: skip
 
@@ -486,9 +621,11 @@ HEALTHY: dict[str, Maker] = {
 def run_of(made: Columns) -> TrainingRun:
     """Those columns as a run: of steps where there is a training loss alone."""
     curves = []
+    longest = max(len(y) for y in made.values())
     for name, y in made.items():
         role, what, better = _ROLES[name]
-        curves.append(Curve(name, role, what, np.arange(len(y), dtype=float), y, better))
+        x = np.arange(len(y)) * max(1, round(longest / len(y)))
+        curves.append(Curve(name, role, what, x.astype(float), y, better))
     alone = set(made) == {"loss"}
     return TrainingRun("", "step" if alone else "epoch", tuple(curves))
 
