@@ -127,7 +127,7 @@ def plateau(
     if main.flat_share >= threshold and _cut_short(facts, main) and not _fitted(found):
         yield _flat(facts, main, threshold, found, "the learning rate was spent while it fell")
         return
-    if main.flat_share >= threshold and _stopped(main) and not _fitted(found):
+    if main.flat_share >= threshold and _stopped(facts) and not _fitted(found):
         yield _flat(facts, main, threshold, found, "it stopped at a stroke, in the midst of its fall")
         return
     if found is None:
@@ -167,21 +167,28 @@ def _cut_short(facts: CurveFacts, main: Track) -> bool:
     return -main.better * fell < -0.1 * main.drop if main.better > 0 else fell > 0.1 * main.drop
 
 
-def _stopped(main: Track) -> bool:
-    """Whether a loss fell point by point, and from one point to the next not at all any more.
+def _stopped(facts: CurveFacts) -> bool:
+    """Whether a loss fell, and from one point to the next not at all any more.
 
-    What converges leaves a rest: after three falls of a geometric series, the last of an eighth,
-    a twentieth at least is still to come, and of a logistic one more than a hundredth.
+    What converges leaves a rest: each fall is a share of the one before. Here the last one is a
+    twentieth of the whole or more, a tenth of the one before or more, and what follows on it is
+    a fiftieth of it at most.
     """
-    if main.better > 0 or main.y.min() <= 0 or main.end < 0.3 * main.start:
+    return any(_at_a_stroke(each) for each in facts.loss.tracks)
+
+
+def _at_a_stroke(loss: Track) -> bool:
+    y = loss.y
+    if y.min() <= 0 or loss.end < 0.3 * loss.start:
         return False
-    low = float(np.median(main.y[len(main.y) // 2 :]))
-    fall = float(main.y[0]) - low
-    bend = int((main.y <= low + 0.01 * fall).argmax())
-    if fall <= 0.1 * main.start or bend < 3 or main.noise > 0.005 * fall:
+    low = float(np.median(y[len(y) // 2 :]))
+    fall = float(y[0]) - low
+    bend = int((y <= low + 0.01 * fall).argmax())
+    if fall <= 0.1 * loss.start or not 2 <= bend < len(y) - 4 or loss.noise > 0.001 * fall:
         return False
-    falls = -np.diff(main.y[bend - 3 : bend + 1])
-    return bool(falls.min() > 0.12 * fall)
+    before, last = (float(each) for each in -np.diff(y[bend - 2 : bend + 1]))
+    rest = abs(float(y[bend] - np.median(y[bend + 1 : bend + 4])))
+    return last >= 0.05 * fall and last >= 0.1 * before > 0 and rest <= 0.02 * last
 
 
 def _fitted(found: Level | None) -> bool:

@@ -55,7 +55,7 @@ def unstable_training(
     share = train.share(train.roughness)
     relative = _relative(train)
     clear = share >= threshold and _worth(train, relative, level_share)
-    swings_on = train.swings >= swings and facts.axis == "epoch"
+    swings_on = train.swings >= swings and not train.by_chance
     swinging = swings_on and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
     if not clear and not ((low or swinging) and _felt(facts, train)):

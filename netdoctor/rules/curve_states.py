@@ -206,8 +206,8 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
         return f"it stays at {chance}" if at > 0.93 else None
     seen = 3 * main.third_error < 2 * threshold * main.start
-    by_chance = 2.5 * main.noise / math.sqrt(max(1, 0.03 * len(main.y))) / main.start
-    still = fallen(facts, main) < threshold / 2 + by_chance and main.steadiness < SURE
+    flat = sum(main.gains) < main.third_error and main.steadiness < SURE / 3
+    still = fallen(facts, main) < threshold * (1.0 if flat else 0.5) and main.steadiness < SURE
     if constant(main):
         return "it is the same throughout"
     if seen and still and main.end >= 0.5:

@@ -12,7 +12,7 @@ from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.curve_divergence import diverged
-from netdoctor.rules.curve_states import blocked, lost, too_few
+from netdoctor.rules.curve_states import SURE, blocked, lost, too_few
 
 
 _FEW = 10  # points, of which each is a level
@@ -145,7 +145,9 @@ def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: flo
     clear = 0.25 if ahead is not None and ahead >= gap else 0.1
     if gained > max(clear * left, 0.005 * span, 2 * error):
         return f"while {track.name} rises from {track.at(best):.3g} to {track.end:.3g}"
-    if track.rise > max(fall * span, 3 * error):
+    if track.rise > max(fall * span, 3 * error) or (
+        track.rise > fall * span and track.steadiness < -SURE
+    ):
         return None
     if ahead is None and metric.share and track.better > 0:
         ahead = (1 - track.end) / 2
