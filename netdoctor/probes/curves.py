@@ -133,7 +133,7 @@ def _by_start(losses: Pair, accuracy: Pair) -> Chance | None:
 
 
 def _guesses(accuracy: Track, classes: int) -> bool:
-    """Whether its lowest is what guessing among so many gives; of a hundred it is counted rarely."""
+    """Whether its lowest is what guessing among so many gives; of a hundred a few are counted."""
     lowest = (float(accuracy.y.min()), float(accuracy.trend.min()))
     least, most = (0.6, 1.6) if classes < 100 else (-1.0, 5.0)
     return any(least < each * classes < most for each in lowest)

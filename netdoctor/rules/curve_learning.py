@@ -128,7 +128,9 @@ def plateau(
         yield _flat(facts, main, threshold, found, "the learning rate was spent while it fell")
         return
     if main.flat_share >= threshold and _stopped(facts) and not _fitted(found):
-        yield _flat(facts, main, threshold, found, "it stopped at a stroke, in the midst of its fall")
+        yield _flat(
+            facts, main, threshold, found, "it stopped at a stroke, in the midst of its fall"
+        )
         return
     if found is None:
         yield Skip("how well a network that knows nothing would do is not known")
@@ -205,7 +207,8 @@ def not_learning_at_all(
     `threshold` or less, unless it falls all along by Mann and Kendall's test, or has begun to, and
     if the level is a bad one: the metric stays where guessing is, or is constant; the loss stays
     at a chance (ln C) that the log or the accuracy proves; or, where neither is known, the curve
-    is so calm that a fall of twice `threshold` would have been seen, and not a quarter of it was.
+    is so calm that a fall of `threshold` would have been seen, and half of that was not (twice as
+    much, where validation stays as well).
 
     Why: no gradient reaches the weights, the labels do not belong to the inputs, or the learning
     rate is 0, far too low or far too high.

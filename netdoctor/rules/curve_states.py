@@ -205,14 +205,23 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         at = main.end / facts.chance.loss
         chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
         return f"it stays at {chance}" if at > 0.93 else None
-    seen = 3 * main.third_error < 2 * threshold * main.start
+    visible = threshold * (2 if _validation_stays(facts, threshold) else 1)
+    seen = 3 * main.third_error < visible * main.start
     flat = sum(main.gains) < main.third_error and main.steadiness < SURE / 3
     still = fallen(facts, main) < threshold * (1.0 if flat else 0.5) and main.steadiness < SURE
     if constant(main):
         return "it is the same throughout"
     if seen and still and main.end >= 0.5:
-        return f"a fall of {200 * threshold:g} % would have been seen"
+        return f"a fall of {100 * visible:g} % would have been seen"
     return None
+
+
+def _validation_stays(facts: CurveFacts, threshold: float) -> bool:
+    """Whether a validation loss with as many points as training hardly moves either."""
+    main, other = facts.main, facts.loss.validation
+    if main is None or other is None or other is main or len(other.y) < len(main.y):
+        return False
+    return fallen(facts, other) < threshold / 2 and other.steadiness < SURE
 
 
 def _without_a_rate(facts: CurveFacts, main: Track, threshold: float) -> str | None:

@@ -47,16 +47,24 @@ _LOWER = frozenset({
     "mrae", "crps", "hd", "assd", "absrel", "mpjpe", "ade", "fde", "mcd", "nmae",
 })  # fmt: skip
 _LOSS = frozenset({
-    "loss", "losses", "cost", "objective", "nll", "gnll", "xent", "ce", "bce", "crossentropy", "kld",
-    "nelbo",
+    "loss", "losses", "cost", "objective", "nll", "gnll", "nelbo", "xent", "ce", "bce",
+    "crossentropy", "kld",
 })  # fmt: skip
 _AS_LOSS = (
     "logloss", "error", "err", "mse", "rmse", "mae", "ppl", "perplexity", "l1", "l2", "msle",
     "rmsle", "deviance", "huber", "bpc", "bpb", "bpd", "nmse", "crps",
 )  # fmt: skip
-_SAME = {"acc": "accuracy", "prec": "precision", "rec": "recall", "err": "error",
-         "perplexity": "ppl", "losses": "loss", "accs": "accuracy",
-         "accuracies": "accuracy", "errors": "error"}
+_SAME = {
+    "acc": "accuracy",
+    "prec": "precision",
+    "rec": "recall",
+    "err": "error",
+    "perplexity": "ppl",
+    "losses": "loss",
+    "accs": "accuracy",
+    "accuracies": "accuracy",
+    "errors": "error",
+}
 # Names of several words, and the one that says the same.
 _SAYINGS = (
     ({"bits", "per", "dim"}, "bpd"), ({"bits", "per", "byte"}, "bpb"),
