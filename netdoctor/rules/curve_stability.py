@@ -287,7 +287,9 @@ def loss_spike(
     Measures: the height of the highest rise above the running median, over how far the loss fell
     in all; a warning from `threshold` on. Such a rise is 8 standard deviations or more, stands
     above the points before and after it, three times as far as those scatter, and is short. A
-    quarter of `threshold` is enough where it doubles the loss and validation jumps with it.
+    quarter of `threshold` is enough where it doubles the loss and validation jumps with it. One
+    sudden rise by four tenths of the fall counts as well that takes its time to come back, if the
+    curve is calm but for it.
 
     Why: a bad batch, an overflow, or a learning rate on the edge of stability; the next one may
     not come back.

@@ -75,9 +75,9 @@ def slow_spike(rng: np.random.Generator) -> Columns:
     """Once the loss is far higher, and takes several points to come back."""
     of = shape(rng, 30)
     count = len(of.at)
-    k = int(rng.integers(max(5, round(0.25 * count)), round(0.75 * count)))
+    k = int(rng.integers(max(5, round(0.25 * count)), round(0.6 * count)))
     height = rng.uniform(0.6, 4.0) * of.drop
-    lasts = rng.uniform(0.7, max(0.8, 0.03 * count))
+    lasts = rng.uniform(0.7, max(0.8, 0.1 * count))
     back = np.where(np.arange(count) >= k, np.exp(-(np.arange(count) - k) / lasts), 0.0)
     made = columns(rng, of, of.train, of.val, accuracies=False)
     made["loss"] = made["loss"] + height * back

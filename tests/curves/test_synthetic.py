@@ -100,3 +100,18 @@ def test_a_fall_that_slows_down_point_by_point_is_none() -> None:
     line = list(1.6 + 0.9 * 0.5 ** np.arange(30))
     codes, _ = codes_and_best(line, [y + 0.05 for y in line])
     assert "CRV007" not in codes
+
+
+def test_a_jump_that_comes_back_slowly_is_a_spike() -> None:
+    at = np.arange(60)
+    base = 0.2 + 2 * np.exp(-at / 6)
+    back = np.where(at >= 25, np.exp(-(at - 25) / 5), 0.0)
+    codes, _ = codes_and_best(list(base + 1.5 * back), list(base + 0.05))
+    assert "CRV009" in codes
+
+
+def test_a_jump_that_stays_is_none() -> None:
+    at = np.arange(60)
+    base = 0.2 + 2 * np.exp(-at / 6) + 0.9 * (at >= 25)
+    codes, _ = codes_and_best(list(base), list(base + 0.05))
+    assert "CRV009" not in codes
