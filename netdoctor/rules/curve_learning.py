@@ -208,7 +208,7 @@ def not_learning_at_all(
     if the level is a bad one: the metric stays where guessing is, or is constant; the loss stays
     at a chance (ln C) that the log or the accuracy proves; or, where neither is known, the curve
     is so calm that a fall of `threshold` would have been seen, and half of that was not (twice as
-    much, where validation stays as well).
+    much, where validation stays as well or no third of the run is lower than the one before).
 
     Why: no gradient reaches the weights, the labels do not belong to the inputs, or the learning
     rate is 0, far too low or far too high.

@@ -205,9 +205,9 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         at = main.end / facts.chance.loss
         chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
         return f"it stays at {chance}" if at > 0.93 else None
-    visible = threshold * (2 if _validation_stays(facts, threshold) else 1)
-    seen = 3 * main.third_error < visible * main.start
     flat = sum(main.gains) < main.third_error and main.steadiness < SURE / 3
+    visible = threshold * (2 if flat or _validation_stays(facts, threshold) else 1)
+    seen = 3 * main.third_error < visible * main.start
     still = fallen(facts, main) < threshold * (1.0 if flat else 0.5) and main.steadiness < SURE
     if constant(main):
         return "it is the same throughout"
