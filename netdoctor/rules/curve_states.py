@@ -16,6 +16,7 @@ SURE = 3.0  # standard errors
 _HARDLY = 0.75  # of chance: a loss that has hardly come down
 _TOO_HIGH = 1.2  # loss over the least that its accuracy allows
 _NOT_GOOD = 0.35  # of an accuracy's way that is left
+_ALONE = 20  # points that a loss needs which nothing else tells of
 _POOR = 0.35  # accuracy
 _KEPT = 0.6  # of chance, by a loss
 _DATA_SETS = (100, 200, 1000)  # classes of CIFAR, of birds and tiny pictures, of ImageNet
@@ -206,8 +207,9 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
         return f"it stays at {chance}" if at > 0.93 else None
     flat = sum(main.gains) < main.third_error and main.steadiness < SURE / 3
-    visible = threshold * (2 if flat or _validation_stays(facts, threshold) else 1)
-    seen = 3 * main.third_error < visible * main.start
+    both = _validation_stays(facts, threshold)
+    visible = threshold * (2 if flat or both else 1)
+    seen = (both or len(main.y) >= _ALONE) and 3 * main.third_error < visible * main.start
     still = fallen(facts, main) < threshold * (1.0 if flat else 0.5) and main.steadiness < SURE
     if constant(main):
         return "it is the same throughout"
