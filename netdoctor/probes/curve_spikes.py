@@ -10,7 +10,7 @@ from netdoctor.probes.curve_smoothing import Floats, noise, running
 
 _SIGMAS = 8.0
 _TAILS = 4.0  # times the third highest tail of eight: a heavy-tailed noise is no spike
-_SHARE = 0.1  # of the drop, below which nobody would see it
+_SHARE = 0.05  # of the drop, below which nobody would see it
 _STEP_SHARE = 0.25  # the same for single steps
 _EARLY = 0.1  # share of the points in which warm-up may raise the loss
 _SIDE = 5  # points on either side that it is compared with, or a fiftieth of all
@@ -19,6 +19,9 @@ _ALONE = 3.0  # times the highest calm point on either side
 _LONGEST = 0.05  # share of the points for which it is above half of its height
 _STEPS = 300  # points, from which they are taken for single steps
 _MANY = 5000
+_JUMP = 0.4  # of the drop, by which a curve has to jump that comes back slowly
+_CALM = 0.15  # of that height, above which it never rises else
+_MOST_JUMPED = 1000  # points
 
 
 def spikes(
@@ -44,7 +47,7 @@ def spikes(
     high = np.flatnonzero(off > _least(off, _local(off, base, some, sigma), drop, steps))
     high = high[high >= max(2, _EARLY * len(y))]
     if not len(high):
-        return ()
+        return _jump(x, y, drop, sigma, rises)
     groups = np.split(high, np.flatnonzero(np.diff(high) > 2) + 1)
     calm = np.ones(len(y), bool)
     calm[high] = False
@@ -58,7 +61,31 @@ def spikes(
         if _explained(float(x[group[0]]), x, rises):
             continue
         found.append(Spike(float(x[top]), float(y[top]), height, float(height / sigma)))
+    if not found:
+        return _jump(x, y, drop, sigma, rises)
     return () if _periodic(found, x) else tuple(found)
+
+
+def _jump(
+    x: Floats, y: Floats, drop: float, sigma: float, rises: tuple[float, ...]
+) -> tuple[Spike, ...]:
+    """The one sudden rise of a curve that is calm but for it, and takes its time to come back."""
+    few, size = max(3, round(_EARLY * len(y))), 3
+    if not 20 <= len(y) <= _MOST_JUMPED:
+        return ()
+    steps = np.diff(y)
+    at = int(steps[few:].argmax()) + few + 1
+    before = float(np.median(y[at - size : at]))
+    top = at + int(y[at : at + 2].argmax())
+    height = float(y[top]) - before
+    others = np.delete(steps, slice(at - 1, top))[1:]
+    calm = float(others.max()) < _CALM * height and float(y[at - 1]) < before + _CALM * height
+    back = float(np.median(y[-size:])) < before + height / 4
+    if height < max(_JUMP * drop, _SIGMAS * sigma) or not (calm and back):
+        return ()
+    if len(y) - top <= 2 * size or _explained(float(x[at]), x, rises):
+        return ()
+    return (Spike(float(x[top]), float(y[top]), height, float(height / max(sigma, 1e-300))),)
 
 
 def _above(y: Floats, calm: NDArray[np.bool_], first: int, end: int, top: int) -> float:

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from netdoctor.facts.curve_facts import NonFinite, Rate, Schedule, Track
+from netdoctor.facts.curve_facts import NonFinite, Rate, Schedule, Spike, Track
 from netdoctor.facts.curves import Axis, Curve
 from netdoctor.probes.curve_smoothing import Floats, last, level, noise, roughness, thinned, trend
 from netdoctor.probes.curve_spikes import spikes
@@ -44,7 +44,22 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
         measured = dataclasses.replace(measured, by_chance=by_chance)
     if curve.role != "train loss":
         return measured
-    return dataclasses.replace(measured, spikes=spikes(x, y, measured.drop, rises, axis != "epoch"))
+    found = spikes(x, y, measured.drop, rises, axis != "epoch")
+    rough = _between(found, xs, ys) if found and len(ys) == len(y) else measured.roughness
+    return dataclasses.replace(measured, spikes=found, roughness=rough)
+
+
+def _between(found: tuple[Spike, ...], x: Floats, y: Floats) -> float:
+    """The roughness without the spikes: a point before, two after."""
+    away = np.ones(len(x), bool)
+    for spike in found[:50]:
+        top = int(np.searchsorted(x, spike.x))
+        away[max(0, top - 1) : top + 3] = False
+    return _rough(y[away]) if away.sum() > max(8, len(x) // 2) else _rough(y)
+
+
+def _rough(y: Floats) -> float:
+    return min(roughness(y[len(y) // 4 :]), roughness(y[5 * len(y) // 8 :]))
 
 
 def _within_epochs(x: Floats) -> bool:
@@ -71,7 +86,7 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
     return Track(
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, by_chance=0.0,
-        roughness=min(roughness(y[len(y) // 4 :]), roughness(y[5 * len(y) // 8 :])),
+        roughness=_rough(y),
         middle=middle, swings=_climbs(-better * y, swing),
         start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),

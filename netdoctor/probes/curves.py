@@ -133,13 +133,18 @@ def _by_start(losses: Pair, accuracy: Pair) -> Chance | None:
 
 
 def _guesses(accuracy: Track, classes: int) -> bool:
-    """Whether its lowest is what guessing among so many gives."""
+    """Whether its lowest is what guessing among so many gives; of a hundred a few are counted."""
     lowest = (float(accuracy.y.min()), float(accuracy.trend.min()))
-    return any(0.6 < each * classes < 1.6 for each in lowest)
+    least, most = (0.6, 1.6) if classes < 100 else (-1.0, 5.0)
+    return any(least < each * classes < most for each in lowest)
 
 
 def _by_flat_accuracy(main: Track | None, accuracy: Pair) -> Chance | None:
     """An accuracy that stays at 1 / C, and a loss whose best is about ln C."""
+    if max(len(each.y) for each in accuracy.tracks) < 5:
+        return None
+    if any(sum(each.gains) > max(0.02, 3 * each.third_error) for each in accuracy.tracks):
+        return None
     values = np.concatenate([each.y for each in accuracy.tracks])
     middle = float(np.median(values))
     for classes in _COMMON:

@@ -37,7 +37,7 @@ COMMAND_RULES: dict[str, tuple[str, ...]] = {
 _MODULES: dict[str, tuple[str, ...]] = {
     "ACT": ("activations", "wiring"),
     "CAM": ("explain", "sanity"),
-    "CRV": ("curve_learning", "curve_stability", "curves"),
+    "CRV": ("curve_gaps", "curve_learning", "curve_stability", "curves"),
     "DAT": ("class_balance", "copies", "data", "loading", "scaling", "targets"),
     "DAT004": ("targets",),
     "DAT010": ("targets",),

@@ -12,6 +12,7 @@ DIVERGED = 0.5
 _OVERFITTING_TOO = 4.0  # times as much of a validation loss alone
 _RUNAWAY = 0.3  # of the fall, where training and validation climb to the last point
 _UPHILL = 0.005  # of its start, for a training loss that rises from there on
+_CLIMBED = 0.25  # of its start, for a training loss of a few points that all rise
 _ALL_ALONG = -3.0  # steadiness of what gets worse all along
 _SIGMAS = 6.0
 _LOST = 0.75  # of what an accuracy had over guessing
@@ -64,6 +65,7 @@ def found_divergence(facts: CurveFacts, threshold: float) -> Divergence | None:
             ("rises", 0.0 if gentle or _coming_back(main) else divergence(main), limit),
             ("climbs", _runaway(facts, main), min(_RUNAWAY, threshold)),
             ("climbs from the start,", _uphill(facts, main), _UPHILL),
+            ("climbs at each point,", _climbing(facts, main), _CLIMBED),
         ):
             if share >= least:
                 onset = float(main.x[int(main.trend.argmin())])
@@ -142,6 +144,18 @@ def _uphill(facts: CurveFacts, main: Track) -> float:
     if not all_along or rise <= _SIGMAS * main.noise or _better_metric(facts):
         return 0.0
     return rise / main.start
+
+
+def _climbing(facts: CurveFacts, main: Track) -> float:
+    """The rise of a short training loss over its start, if each loss rises at each of its points.
+
+    Five points without a trend are in that order once in 120 times.
+    """
+    few = 5 <= len(main.y) < 8 and main.role == "train loss" and main.y.min() > 0
+    climbing = all(bool(np.all(np.diff(each.y) > 0)) for each in facts.loss.tracks)
+    if not few or not climbing or _better_metric(facts):
+        return 0.0
+    return float(main.y[-1] - main.y[0]) / float(main.y[0])
 
 
 def _better_metric(facts: CurveFacts) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from netdoctor.facts.curve_facts import CurveFacts, Track
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
@@ -100,7 +102,8 @@ def plateau(
 
     Measures: the share of the run for which the training loss has stayed within its noise (or 4 %
     of its fall) of where it ends; a warning from `threshold` on, if more than `left` of what there
-    was to learn is left (see underfitting).
+    was to learn is left (see underfitting), or if it stopped at a stroke, as nothing that
+    converges does.
 
     Why: the rest of the run was spent for nothing; a step down of the learning rate often sets it
     going again.
@@ -123,6 +126,11 @@ def plateau(
     found = level(facts)
     if main.flat_share >= threshold and _cut_short(facts, main) and not _fitted(found):
         yield _flat(facts, main, threshold, found, "the learning rate was spent while it fell")
+        return
+    if main.flat_share >= threshold and _stopped(facts) and not _fitted(found):
+        yield _flat(
+            facts, main, threshold, found, "it stopped at a stroke, in the midst of its fall"
+        )
         return
     if found is None:
         yield Skip("how well a network that knows nothing would do is not known")
@@ -161,6 +169,30 @@ def _cut_short(facts: CurveFacts, main: Track) -> bool:
     return -main.better * fell < -0.1 * main.drop if main.better > 0 else fell > 0.1 * main.drop
 
 
+def _stopped(facts: CurveFacts) -> bool:
+    """Whether a loss fell, and from one point to the next not at all any more.
+
+    What converges leaves a rest: each fall is a share of the one before. Here the last one is a
+    twentieth of the whole or more, a tenth of the one before or more, and what follows on it is
+    a fiftieth of it at most.
+    """
+    return any(_at_a_stroke(each) for each in facts.loss.tracks)
+
+
+def _at_a_stroke(loss: Track) -> bool:
+    y = loss.y
+    if y.min() <= 0 or loss.end < 0.3 * loss.start:
+        return False
+    low = float(np.median(y[len(y) // 2 :]))
+    fall = float(y[0]) - low
+    bend = int((y <= low + 0.01 * fall).argmax())
+    if fall <= 0.1 * loss.start or not 2 <= bend < len(y) - 4 or loss.noise > 0.001 * fall:
+        return False
+    before, last = (float(each) for each in -np.diff(y[bend - 2 : bend + 1]))
+    rest = abs(float(y[bend] - np.median(y[bend + 1 : bend + 4])))
+    return last >= 0.05 * fall and last >= 0.1 * before > 0 and rest <= 0.02 * last
+
+
 def _fitted(found: Level | None) -> bool:
     return found is not None and found.left < 0.1
 
@@ -175,7 +207,8 @@ def not_learning_at_all(
     `threshold` or less, unless it falls all along by Mann and Kendall's test, or has begun to, and
     if the level is a bad one: the metric stays where guessing is, or is constant; the loss stays
     at a chance (ln C) that the log or the accuracy proves; or, where neither is known, the curve
-    is so calm that a fall of `threshold` would have been seen, and half of that was not.
+    is so calm that a fall of `threshold` would have been seen, and half of that was not (twice as
+    much, where validation stays as well or no third of the run is lower than the one before).
 
     Why: no gradient reaches the weights, the labels do not belong to the inputs, or the learning
     rate is 0, far too low or far too high.

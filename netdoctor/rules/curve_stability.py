@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
+import numpy as np
+
+from netdoctor.facts.curve_facts import CurveFacts, Pair, Spike, Track
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.curve_divergence import DIVERGED, diverged, found_divergence
@@ -52,14 +54,15 @@ def unstable_training(
     assert train is not None
     share = train.share(train.roughness)
     relative = _relative(train)
-    clear = share >= threshold and (relative is None or relative >= level_share)
-    swinging = train.swings >= swings and facts.axis == "epoch" and share >= small / 3
+    clear = share >= threshold and _worth(train, relative, level_share)
+    swings_on = train.swings >= swings and not train.by_chance
+    swinging = swings_on and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
     if not clear and not ((low or swinging) and _felt(facts, train)):
         return
     if train.roughness < _BEYOND_CHANCE * train.by_chance:
         return
-    if not_learning(facts) or (diverged(facts) is not None and train.swings < swings):
+    if not_learning(facts) or (diverged(facts) is not None and not swings_on):
         return
     yield Hit(
         facts.subject,
@@ -72,6 +75,11 @@ def unstable_training(
     )  # fmt: skip
 
 
+def _worth(train: Track, relative: float | None, least: float) -> bool:
+    """Whether it is that share of the level; of a loss below 0, whether it fell by a sixth."""
+    return relative >= least if relative is not None else train.drop > abs(train.start) / 6
+
+
 def _felt(facts: CurveFacts, train: Track) -> bool:
     """Whether the validation loss jumps as much as the training loss."""
     validation = facts.loss.validation
@@ -80,9 +88,10 @@ def _felt(facts: CurveFacts, train: Track) -> bool:
 
 def _relative(track: Track) -> float | None:
     """The scatter over the level; None where the level says nothing."""
-    if track.better > 0 or track.y.min() < 0 or track.middle <= 0:
+    crosses = track.y.min() < 0 < track.y.max()
+    if track.better > 0 or crosses or track.middle == 0:
         return None
-    return track.roughness / track.middle
+    return track.roughness / abs(track.middle)
 
 
 def _cyclic(facts: CurveFacts) -> str | None:
@@ -193,6 +202,7 @@ def oscillating_validation(
     small_level: float = 0.3,
     over_train: float = 2.0,
     least_metric: float = 0.04,
+    least_level: float = 0.04,
     min_points: int = 10,
 ) -> Iterator[Hit | Skip]:
     """Validation jumps from epoch to epoch while training is smooth.
@@ -201,7 +211,8 @@ def oscillating_validation(
     its own trend after the first quarter, as a share of how far it improved in all. A warning
     from `threshold` on, or from `small` on if it is `small_level` of the loss's level; if it is
     `over_train` times the training curve's scatter; of a metric that is a share, `least_metric`
-    at least.
+    at least, of a positive loss `least_level` of its level. Swings of three times and more over
+    several points, while training does not swing, count from `small` on.
 
     Why: which checkpoint is kept is a matter of luck, and one evaluation says little.
 
@@ -226,12 +237,14 @@ def oscillating_validation(
     quiet = pair.share and validation.roughness < least_metric
     relative = _relative(validation)
     low = share >= small and relative is not None and relative >= small_level
-    clear = share >= threshold or low
+    clear = share >= threshold or low or _swinging(pair, validation, share >= small)
     if not clear or validation.roughness < over_train * smooth or quiet:
         return
     if validation.roughness < _BEYOND_CHANCE * validation.by_chance:
         return
-    if not_learning(facts) or _near_floor(validation):
+    if relative is not None and relative < least_level:
+        return
+    if not_learning(facts) or (_near_floor(validation) and not _all_over(pair, validation, share)):
         return
     yield Hit(
         facts.subject,
@@ -248,6 +261,18 @@ def _oscillating(facts: CurveFacts) -> Pair | None:
     return facts.loss if facts.loss.validation is not None else facts.metric
 
 
+def _swinging(pair: Pair, validation: Track, enough: bool) -> bool:
+    """Whether it goes up and down over several points, three times or more, and training never."""
+    calm = pair.train is not None and pair.train.swings == 0
+    return enough and calm and validation.better < 0 and validation.swings >= 3
+
+
+def _all_over(pair: Pair, validation: Track, share: float) -> bool:
+    """Whether it scatters by a quarter of what it improved, six times as much as training."""
+    train = pair.train
+    return train is not None and share >= 0.25 and validation.roughness >= 6 * train.roughness
+
+
 def _near_floor(track: Track) -> bool:
     """Whether a positive loss scatters by less than a tenth of its level."""
     return track.better < 0 and track.y.min() > 0 and track.roughness < 0.1 * track.end
@@ -261,7 +286,10 @@ def loss_spike(
 
     Measures: the height of the highest rise above the running median, over how far the loss fell
     in all; a warning from `threshold` on. Such a rise is 8 standard deviations or more, stands
-    above the points before and after it, three times as far as those scatter, and is short.
+    above the points before and after it, three times as far as those scatter, and is short. A
+    quarter of `threshold` is enough where it doubles the loss and validation jumps with it. One
+    sudden rise by four tenths of the fall counts as well that takes its time to come back, if the
+    curve is calm but for it.
 
     Why: a bad batch, an overflow, or a learning rate on the edge of stability; the next one may
     not come back.
@@ -280,7 +308,10 @@ def loss_spike(
         yield Skip(reason)
         return
     assert train is not None
-    high = [spike for spike in train.spikes if spike.height >= threshold * train.drop]
+    high = [
+        spike for spike in train.spikes
+        if spike.height >= threshold * train.drop or _doubled(facts, spike, threshold * train.drop)
+    ]  # fmt: skip
     if not high or len(high) > max(3, most * train.points) or diverged(facts) is not None:
         return
     worst = max(high, key=lambda spike: spike.height)
@@ -294,3 +325,17 @@ def loss_spike(
         "Look at the batch of that step (`netdoctor check-loader`), clip gradients, or lower the "
         "learning rate.",
     )  # fmt: skip
+
+
+def _doubled(facts: CurveFacts, spike: Spike, height: float) -> bool:
+    """Whether a lower spike doubles a low loss, and the validation loss jumps at the same point."""
+    validation, train = facts.loss.validation, facts.loss.train
+    if validation is None or train is None or train.y.min() <= 0 or spike.height < height / 4:
+        return False
+    at = int(np.searchsorted(validation.x, spike.x))
+    if at >= len(validation.y) or validation.x[at] != spike.x:
+        return False
+    sides = np.append(validation.y[max(0, at - 3) : at], validation.y[at + 2 : at + 5])
+    if len(sides) < 4 or spike.value < 2 * (spike.value - spike.height):
+        return False
+    return bool(validation.y[at] > max(1.4 * float(np.median(sides)), float(sides.max())))

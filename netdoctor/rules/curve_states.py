@@ -16,6 +16,10 @@ SURE = 3.0  # standard errors
 _HARDLY = 0.75  # of chance: a loss that has hardly come down
 _TOO_HIGH = 1.2  # loss over the least that its accuracy allows
 _NOT_GOOD = 0.35  # of an accuracy's way that is left
+_ALONE = 20  # points that a loss needs which nothing else tells of
+_POOR = 0.35  # accuracy
+_KEPT = 0.6  # of chance, by a loss
+_DATA_SETS = (100, 200, 1000)  # classes of CIFAR, of birds and tiny pictures, of ImageNet
 
 
 def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS) -> str | None:
@@ -30,10 +34,10 @@ def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS)
 
 
 def lost(facts: CurveFacts) -> str | None:
-    """That the training loss ends as no number; None where it does not."""
+    """That the training loss ends as no number, or never was one; None where it does not."""
     main = facts.main
     for each in facts.non_finite:
-        if each.lasting and main is not None and each.name == main.name:
+        if each.lasting and (main is None or each.name == main.name):
             return f"{each.name} is {each.kind} from {facts.where(each.first)} on"
     return None
 
@@ -56,11 +60,14 @@ def level(facts: CurveFacts) -> Level | None:
 
     No other metric and no loss tells how good is good: a mean precision of a half is, and so is
     an accuracy of a half for the next of fifty letters. A loss that has hardly come down, and is
-    too high for its accuracy, outweighs an accuracy that is not good either.
+    too high for its accuracy, outweighs an accuracy that is not good either. Where a training
+    accuracy is missing, the training loss tells what training has fitted.
     """
     metric, chance = facts.metric, facts.chance
-    if chance is None or _language(facts, chance):
+    if chance is None:
         return None
+    if _language(facts, chance):
+        return _at_least(facts, chance)
     if metric is not None and metric.accuracy:
         best = max(track.end for track in metric.tracks)
         left = (1 - best) / (1 - chance.accuracy)
@@ -69,8 +76,27 @@ def level(facts: CurveFacts) -> Level | None:
         hardly = by_loss is not None and by_loss.left > max(left, _HARDLY)
         if hardly and above and left > _NOT_GOOD:
             return by_loss
+        fitted = facts.loss.train if metric.train is None else None
+        if fitted is not None and fitted.end / chance.loss < left:
+            return Level(fitted.end / chance.loss, fitted.name)
         return Level(left, metric.measure)
     return _by_loss(facts)
+
+
+def _at_least(facts: CurveFacts, chance: Chance) -> Level | None:
+    """What is left for certain, of letters or whatever else has so many classes.
+
+    An accuracy below `_POOR` with a loss that has kept more than `_KEPT` of chance, if the loss
+    starts at the logarithm of a number of classes that data sets have and alphabets do not.
+    """
+    metric, losses = facts.metric, facts.loss.tracks
+    if metric is None or not metric.accuracy or not losses or chance.classes not in _DATA_SETS:
+        return None
+    first = min(abs(float(each.y[0]) / chance.loss - 1.01) for each in losses)
+    best = max(track.held for track in metric.tracks)
+    kept = min(each.end for each in losses) / chance.loss
+    poor = first < 0.04 and best < _POOR and kept > _KEPT
+    return Level((1 - best) / (1 - chance.accuracy), metric.measure) if poor else None
 
 
 def _language(facts: CurveFacts, chance: Chance) -> bool:
@@ -168,6 +194,8 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
     metric = facts.metric
     if main.role.endswith("metric"):
         return None if metric is None else _stuck_metric(facts, metric)
+    if reason := _worse_than_guessing(facts) or _without_a_rate(facts, main, threshold):
+        return reason
     if fallen(facts, main) > threshold or main.start <= 0 or _fell(facts, main):
         return None
     if main.end > 1.15 * main.start:
@@ -178,13 +206,55 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         at = main.end / facts.chance.loss
         chance = f"chance, ln {facts.chance.classes} = {facts.chance.loss:.3f}"
         return f"it stays at {chance}" if at > 0.93 else None
-    seen = 3 * main.third_error < threshold * main.start
-    still = fallen(facts, main) < threshold / 2 and main.steadiness < SURE
+    flat = sum(main.gains) < main.third_error and main.steadiness < SURE / 3
+    both = _validation_stays(facts, threshold)
+    visible = threshold * (2 if flat or both else 1)
+    seen = (both or len(main.y) >= _ALONE) and 3 * main.third_error < visible * main.start
+    still = fallen(facts, main) < threshold * (1.0 if flat else 0.5) and main.steadiness < SURE
     if constant(main):
         return "it is the same throughout"
     if seen and still and main.end >= 0.5:
-        return f"a fall of {100 * threshold:g} % would have been seen"
+        return f"a fall of {100 * visible:g} % would have been seen"
     return None
+
+
+def _validation_stays(facts: CurveFacts, threshold: float) -> bool:
+    """Whether a validation loss with as many points as training hardly moves either."""
+    main, other = facts.main, facts.loss.validation
+    if main is None or other is None or other is main or len(other.y) < len(main.y):
+        return False
+    return fallen(facts, other) < threshold / 2 and other.steadiness < SURE
+
+
+def _without_a_rate(facts: CurveFacts, main: Track, threshold: float) -> str | None:
+    """A learning rate of 0 throughout, and a loss that is not low and did not fall all along."""
+    zero = facts.rate is not None and facts.rate.schedule == "zero"
+    metric = facts.metric.tracks if facts.metric is not None and facts.metric.share else ()
+    good = any(each.held > 0.6 for each in metric) or main.end < 0.3
+    if not zero or good or fallen(facts, main) > threshold or main.steadiness > SURE:
+        return None
+    return "it moves by its noise alone"
+
+
+def _worse_than_guessing(facts: CurveFacts) -> str | None:
+    """An accuracy that never moves, and a loss four times that of always saying the same.
+
+    Of classes of equal size that is -ln of the accuracy, and of others hardly twice as much.
+    """
+    metric = facts.metric
+    if metric is None or not metric.accuracy or len(metric.tracks) < 2:
+        return None
+    best = max(metric.tracks, key=lambda track: track.held)
+    moved = any(
+        sum(each.gains) > max(0.02, 3 * each.third_error)
+        or best.held - each.start > max(0.05, 3 * each.noise)
+        for each in metric.tracks
+    )
+    still = not moved and 0 < best.held < 0.6
+    losses = facts.loss.tracks
+    if not still or len(best.y) < 8 or min(each.best for each in losses) < -4 * math.log(best.held):
+        return None
+    return f"{metric.measure} stays at {best.held:.3g}, and the loss is worse than by guessing"
 
 
 def _fell(facts: CurveFacts, main: Track) -> bool:

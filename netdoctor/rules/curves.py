@@ -1,4 +1,4 @@
-"""CRV: training against validation."""
+"""CRV: validation that gets worse while training gets better."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import numpy as np
 from netdoctor.facts.curve_facts import CurveFacts, Pair, Track
 from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
-from netdoctor.rules.curve_states import blocked, too_few
+from netdoctor.rules.curve_divergence import diverged
+from netdoctor.rules.curve_states import SURE, blocked, lost, too_few
+
+_FEW = 10  # points, of which each is a level
+_SAMPLES = 3  # answers that a falling metric has to be wrong in
+_TURN = 0.2  # of the fall, by which so few have to rise
 
 
 @rule("CRV001", "overfitting", Severity.WARNING)
@@ -29,7 +34,9 @@ def overfitting(
 
     Measures: how far the validation loss ends above its best, as a share of how far it fell
     before; a warning from `threshold` on, if that is also `of_best` of its best value and `sure`
-    standard errors of the noise, and the training loss fell meanwhile. Where the validation
+    standard errors of the noise (or a rising trend by Mann and Kendall's test of as many), and the
+    training loss fell meanwhile. Of five to nine points that fall one by one and then rise one by
+    one each is a level. Where the validation
     metric still improves, or holds while the training metric is less than `metric_gap` ahead, the
     network only becomes overconfident: an info, and called miscalibration. Without a validation
     loss, the metric's own fall counts, from `metric_fall` on.
@@ -47,6 +54,10 @@ def overfitting(
     """
     pair = facts.loss if facts.loss.validation is not None else facts.metric
     validation = pair.validation if pair is not None else None
+    if pair is not None and (turn := _turn(facts, pair, of_best)) is not None:
+        doubt = _only_confidence(facts, turn, metric_gap, metric_fall)
+        yield _overfitted(facts, pair, turn, turn.share(turn.rise), threshold, doubt)
+        return
     if reason := blocked(facts, validation) or too_few(facts, validation, least=min_points):
         yield Skip(reason)
         return
@@ -56,7 +67,7 @@ def overfitting(
         yield from _metric_alone(facts, pair, validation, threshold, metric_fall, sure)
         return
     share = validation.share(validation.rise)
-    certain = validation.rise > sure * validation.rise_error
+    certain = validation.rise > sure * validation.rise_error or validation.steadiness < -sure
     relative = validation.rise >= of_best * abs(validation.best)
     if share < threshold or not certain or not relative or not _kept_rising(pair, validation):
         return
@@ -64,6 +75,30 @@ def overfitting(
         return
     doubt = _only_confidence(facts, validation, metric_gap, metric_fall)
     yield _overfitted(facts, pair, validation, share, threshold, doubt)
+
+
+def _turn(facts: CurveFacts, pair: Pair, of_best: float) -> Track | None:
+    """A validation loss of a few points that falls at each, then rises at each; else None.
+
+    Its levels are those points: the noise of so few is not known, but chance does not sort them.
+    """
+    train, track = pair.train, pair.validation
+    if pair is not facts.loss or train is None or track is None or not 5 <= len(track.y) < _FEW:
+        return None
+    if lost(facts) or diverged(facts) is not None or len(train.y) < len(track.y):
+        return None
+    low = int(track.y.argmin())
+    fall, rise = float(track.y[0] - track.y[low]), float(track.y[-1] - track.y[low])
+    sorted_so = np.all(np.diff(track.y[: low + 1]) < 0) and np.all(np.diff(track.y[low:]) > 0)
+    learns = bool(np.all(np.diff(train.y) < 0)) or len(train.y) > len(track.y)
+    if low < 1 or len(track.y) - 1 - low < 2 or not sorted_so or not learns:
+        return None
+    if rise < max(_TURN * fall, of_best * abs(float(track.y[low]))):
+        return None
+    return dataclasses.replace(
+        track, best=float(track.y[low]), best_index=low, start=float(track.y[0]),
+        end=float(track.y[-1]), trend=track.y,
+    )  # fmt: skip
 
 
 def _kept_rising(pair: Pair, validation: Track) -> bool:
@@ -97,7 +132,7 @@ def _restarted(facts: CurveFacts, validation: Track) -> bool:
 def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: float) -> str | None:
     """Why the rising loss is no overfitting: what the metric did meanwhile."""
     metric = facts.metric
-    if metric is None or metric.validation is None or len(metric.validation.y) < 6:
+    if metric is None or metric.validation is None or len(metric.validation.y) < 5:
         return None
     track = metric.validation
     best = float(validation.x[int(validation.trend.argmin())])
@@ -109,7 +144,9 @@ def _only_confidence(facts: CurveFacts, validation: Track, gap: float, fall: flo
     clear = 0.25 if ahead is not None and ahead >= gap else 0.1
     if gained > max(clear * left, 0.005 * span, 2 * error):
         return f"while {track.name} rises from {track.at(best):.3g} to {track.end:.3g}"
-    if track.rise > max(fall * span, 3 * error):
+    if track.rise > max(fall * span, 3 * error) or (
+        track.rise > fall * span and track.steadiness < -SURE
+    ):
         return None
     if ahead is None and metric.share and track.better > 0:
         ahead = (1 - track.end) / 2
@@ -152,7 +189,7 @@ def _overfitted(
 def _metric_alone(
     facts: CurveFacts, pair: Pair, track: Track, threshold: float, fall: float, sure: float
 ) -> Iterator[Hit]:
-    least = fall if pair.share else max(threshold, 0.1) * track.drop
+    least = max(fall, _SAMPLES * _grain(track)) if pair.share else max(threshold, 0.1) * track.drop
     share = track.share(track.rise)
     if track.rise < max(least, sure * track.rise_error) or share < threshold:
         return
@@ -168,141 +205,15 @@ def _metric_alone(
     )
 
 
+def _grain(track: Track) -> float:
+    """The least difference of its values: one sample of the validation set, if that is small."""
+    steps = np.diff(np.unique(np.round(track.y, 6)))
+    return float(steps.min()) if len(steps) else 0.0
+
+
 def _evidence(facts: CurveFacts, track: Track, share: float, threshold: float) -> dict[str, Any]:
     return {
         "rise_share": share, "threshold": threshold, "best_epoch": track.best_x,
         "best": float(track.y[track.best_index]), "end": track.end, "rise": track.rise,
         "noise": track.noise, "start": track.start,
     }  # fmt: skip
-
-
-@rule("CRV004", "generalisation-gap", Severity.WARNING)
-def generalisation_gap(
-    facts: CurveFacts,
-    *,
-    threshold: float = 0.1,
-    loss_share: float = 0.25,
-    ratio: float = 2.0,
-    sure: float = 4.0,
-    min_points: int = 6,
-) -> Iterator[Hit | Skip]:
-    """Training ends far better than validation.
-
-    Measures: how far the training metric is ahead of validation's at the end, for a metric
-    between 0 and 1: a warning from `threshold` on. Without such a metric: how far the validation
-    loss ends above the training loss, over all that training fell, from `loss_share` on, if it is
-    also `ratio` times the training loss (of a negative one, from twice `loss_share` on). Both must
-    be `sure` standard errors of the noise.
-
-    Why: the network knows the training samples better than the task; or the two sets are of
-    different distributions.
-
-    False alarm: validation that is harder by nature. A training metric that is a mean over the
-    epoch, dropout and augmentation hide part of the gap, they never make one. Fewer than
-    `min_points` points prove nothing.
-
-    Remedy: more data, augmentation, weight decay; `netdoctor check-loader --against` compares the
-    two sets.
-
-    Source: Zhang et al. 2021 for `threshold`; the others: house heuristic.
-    """
-    pair = facts.metric
-    if pair is None or not pair.share or pair.gap is None:
-        pair = facts.loss
-    if pair.train is None or pair.validation is None:
-        yield Skip("it needs a training and a validation curve of the same measure")
-        return
-    if reason := blocked(facts, pair.train, pair.validation) or too_few(
-        facts, *pair.tracks, least=min_points
-    ):
-        yield Skip(reason)
-        return
-    gap = pair.gap or 0.0
-    error = float(np.hypot(pair.train.end_error, pair.validation.end_error))
-    if gap <= sure * error:
-        return
-    if pair is facts.metric:
-        if gap >= threshold:
-            yield _apart(facts, pair, gap, threshold, error, f"{gap:.3g} apart")
-        return
-    share = pair.train.share(gap)
-    negative = pair.train.end <= 0
-    far = share >= 2 * loss_share if negative else pair.validation.end >= ratio * pair.train.end
-    if share >= loss_share and far:
-        yield _apart(facts, pair, share, loss_share, error, f"{gap:.3g} apart")
-
-
-def _apart(
-    facts: CurveFacts, pair: Pair, gap: float, threshold: float, error: float, story: str
-) -> Hit:
-    assert pair.train is not None
-    assert pair.validation is not None
-    return Hit(
-        facts.subject,
-        f"{pair.train.name} ends at {pair.train.end:.4g} and {pair.validation.name} at "
-        f"{pair.validation.end:.4g}, {story}",
-        {"gap": gap, "threshold": threshold, "train": pair.train.end,
-         "validation": pair.validation.end, "error": error},
-        "More data, augmentation or weight decay; `netdoctor check-loader --against` tells "
-        "whether the two sets are alike.",
-    )  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Side:
-    """How often, and by how much, validation is better."""
-
-    share: float
-    margin: float
-
-
-@rule("CRV011", "validation-below-training", Severity.INFO)
-def validation_below_training(
-    facts: CurveFacts, *, threshold: float = 0.02, often: float = 0.8, min_points: int = 6
-) -> Iterator[Hit | Skip]:
-    """The validation loss is lower than the training loss.
-
-    Measures: how far the validation loss lies below the training loss in the second half of the
-    run, the median as a share of the training loss: from `threshold` on, if it is lower at
-    `often` of the points.
-
-    Why: mostly harmless: dropout and augmentation act in training only, and the training loss is
-    a mean over an epoch in which the network got better. But it is also what samples shared by
-    both sets, or an easy validation set, look like.
-
-    False alarm: it is no defect in itself, hence an info. Fewer than `min_points` points prove
-    nothing.
-
-    Remedy: evaluate the training data in evaluation mode and compare; `netdoctor check-loader
-    --against` looks for samples that both sets share.
-
-    Source: Schoop et al. 2021 (UMLAUT); thresholds: house heuristic.
-    """
-    train, validation = facts.loss.train, facts.loss.validation
-    if train is None or validation is None:
-        yield Skip("it needs a training and a validation loss")
-        return
-    if reason := blocked(facts, train, validation) or too_few(
-        facts, train, validation, least=min_points
-    ):
-        yield Skip(reason)
-        return
-    side = _side(train, validation)
-    if side.margin < threshold or side.share < often:
-        return
-    yield Hit(
-        facts.subject,
-        f"{validation.name} is {100 * side.margin:.0f} % below {train.name} in the second half",
-        {"margin": side.margin, "threshold": threshold, "often": side.share,
-         "train": train.end, "validation": validation.end},
-        "Usual with dropout or augmentation; to be sure, evaluate the training data in "
-        "evaluation mode, and run `netdoctor check-loader --against` for shared samples.",
-    )  # fmt: skip
-
-
-def _side(train: Track, validation: Track) -> _Side:
-    late = validation.x >= (validation.x[0] + validation.x[-1]) / 2
-    reference = np.interp(validation.x[late], train.x, train.trend)
-    below = reference - validation.y[late]
-    scale = np.maximum(np.abs(reference), 1e-12)
-    return _Side(float(np.mean(below > 0)), float(np.median(below / scale)))

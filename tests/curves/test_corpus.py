@@ -11,7 +11,7 @@ from tests.curves import make, score, studies
 from tests.curves.training import train
 
 # Reached so far: found, named, false alarms. No change may lower it; the aim is 95 % and no alarm.
-REACHED = {"tuning": (116, 116, 0), "held-out": (53, 52, 1), "held-out-2": (27, 25, 0)}
+REACHED = {"tuning": (117, 117, 0), "held-out": (54, 54, 0), "held-out-2": (28, 27, 0)}
 HALVES = pytest.mark.parametrize("half", list(REACHED))
 
 

@@ -13,12 +13,14 @@ Kind = Literal["loss", "metric", "learning rate", "gradient norm", "epoch", "ste
 # Scores of detectors are measured on held-out data, and their names do not say so.
 _HELD_OUT = re.compile(r"(metrics|bbox|segm|keypoints|coco|pascal_voc|panoptic_seg|sem_seg)/")
 _TRAIN = frozenset({"train", "training", "tr", "trn", "trainer"})
-_VALIDATION = frozenset(
-    {"val", "valid", "validation", "vali", "eval", "evaluation", "dev", "holdout"}
-)
-_TEST = frozenset({"test", "testing", "tst"})
-_GLUED = re.compile(r"(train|valid|val|test|eval|dev)(loss|acc|accuracy|err|error|mse|mae|rmse|f1)")
+_VALIDATION = frozenset({
+    "val", "valid", "validation", "vali", "vld", "va", "vl", "cv", "eval", "evaluation", "dev",
+    "holdout", "heldout",
+})  # fmt: skip
+_TEST = frozenset({"test", "testing", "tst", "te"})
+_GLUED = re.compile(r"(training|train|validation|valid|val|test|eval|dev)(.+)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z]|[A-Z]+$)")
+_ONE_WORD = re.compile(r"m?IoU|mAP|rougeL(sum)?|[Hh](old|eld)[_\- ]?[Oo]ut(?![a-z])")
 _NOISE = frozenset({"metrics", "metric", "s", "average", "avg", "mean", "running", "set", "subset"})
 _NOT_A_CURVE = frozenset({
     "best", "min", "max", "scale", "scaler", "weight", "weights", "std", "stddev", "var", "coef",
@@ -29,33 +31,59 @@ _NOT_A_CURVE = frozenset({
 _BOUNDED = frozenset({
     "acc", "accuracy", "top", "f1", "fscore", "auc", "auroc", "auprc", "ap", "map", "ar", "iou",
     "miou", "dice", "precision", "prec", "recall", "rec", "sensitivity", "specificity", "jaccard",
-    "ndcg", "mrr", "hit", "hits", "em", "kappa", "hmean", "pq", "mota", "hota",
+    "ndcg", "mrr", "hit", "hits", "em", "kappa", "hmean", "pq", "mota", "hota", "fbeta", "gmean",
+    "cindex", "nds", "prauc", "rocauc",
 })  # fmt: skip
 _HIGHER = _BOUNDED | {
     "r2", "mcc", "bleu", "rouge", "chrf", "meteor", "cider", "psnr", "ssim", "score", "pearson",
     "spearman", "corr", "correlation", "reward", "return", "exact", "match", "fitness", "sacrebleu",
+    "rougel", "rougelsum", "pearsonr", "spearmanr", "plcc", "srcc", "kendall", "concordance", "ccc",
+    "pesq", "stoi", "sdr", "sisdr", "snr", "explained", "matthews", "correct", "success", "msssim",
 }  # fmt: skip
 _LOWER = frozenset({
     "err", "error", "rmse", "mse", "mae", "mape", "smape", "rmsle", "msle", "wer", "cer", "ppl",
     "perplexity", "fid", "kid", "brier", "eer", "ece", "lpips", "bpc", "bpb", "bpd", "epe",
-    "hausdorff", "deviance", "l1", "l2", "chamfer", "huber",
+    "hausdorff", "deviance", "l1", "l2", "chamfer", "huber", "ter", "nmse", "nrmse", "rse",
+    "mrae", "crps", "hd", "assd", "absrel", "mpjpe", "ade", "fde", "mcd", "nmae",
 })  # fmt: skip
 _LOSS = frozenset({
-    "loss", "losses", "cost", "objective", "nll", "xent", "ce", "bce", "crossentropy", "kld",
+    "loss", "losses", "cost", "objective", "nll", "gnll", "nelbo", "xent", "ce", "bce",
+    "crossentropy", "kld",
 })  # fmt: skip
 _AS_LOSS = (
     "logloss", "error", "err", "mse", "rmse", "mae", "ppl", "perplexity", "l1", "l2", "msle",
-    "rmsle", "deviance", "huber",
+    "rmsle", "deviance", "huber", "bpc", "bpb", "bpd", "nmse", "crps",
 )  # fmt: skip
-_SAME = {"acc": "accuracy", "prec": "precision", "rec": "recall", "err": "error",
-         "perplexity": "ppl", "losses": "loss", "accs": "accuracy",
-         "accuracies": "accuracy", "errors": "error"}  # fmt: skip
+_SAME = {
+    "acc": "accuracy",
+    "prec": "precision",
+    "rec": "recall",
+    "err": "error",
+    "perplexity": "ppl",
+    "losses": "loss",
+    "accs": "accuracy",
+    "accuracies": "accuracy",
+    "errors": "error",
+}
+# Names of several words, and the one that says the same.
+_SAYINGS = (
+    ({"bits", "per", "dim"}, "bpd"), ({"bits", "per", "byte"}, "bpb"),
+    ({"bits", "per", "char"}, "bpc"), ({"bits", "per", "character"}, "bpc"),
+    ({"c", "index"}, "cindex"), ({"abs", "rel"}, "absrel"), ({"si", "sdr"}, "sisdr"),
+    ({"dice", "coef"}, "dice"), ({"dice", "coeff"}, "dice"), ({"dice", "coefficient"}, "dice"),
+    ({"correlation", "coefficient"}, "correlation"),
+    ({"negative", "log", "likelihood"}, "nll"), ({"neg", "log", "likelihood"}, "nll"),
+)  # fmt: skip
 _EPOCH = frozenset({"epoch", "epochs", "ep", "current epoch", "trainer epoch", "epoch num",
-                    "epoch number", "epoch idx", "epoch index", "train epoch"})  # fmt: skip
+                    "epoch number", "epoch idx", "epoch index", "epoch id", "train epoch",
+                    "n epoch", "nepoch", "global epoch"})  # fmt: skip
 _STEP = (
     "step", "global step", "trainer global step", "train global step", "iteration", "iterations",
     "iter", "iters", "it", "num updates", "updates", "update", "steps", "train step", "n iter",
     "num steps", "optimizer step", "training step", "itr", "round", "train iteration", "batch",
+    "global iter", "global iteration", "current iter", "curr iter", "cur iter", "iter num",
+    "iter idx", "iteration number", "step num", "step idx", "current step", "train iter",
+    "train iters", "training iteration", "batches", "minibatch",
 )  # fmt: skip
 
 
@@ -101,6 +129,7 @@ def meaning(name: str) -> Meaning:
         fork, rest = rest[-1], rest[:-1]
     elif len(rest) > 1 and rest[0] == "epoch":
         fork, rest = "epoch", rest[1:]
+    rest = _said(rest)
     rest = [_SAME.get(word, word) for word in rest if word not in _NOISE] or rest
     return _measured(split, rest, fork)
 
@@ -133,17 +162,38 @@ def _measured(split: Split, words: list[str], fork: str) -> Meaning:
     return Meaning(split, "other", measure, fork=fork)
 
 
+def _said(words: list[str]) -> list[str]:
+    """With one word for a saying of several."""
+    for saying, word in _SAYINGS:
+        if saying <= set(words):
+            first = min(words.index(each) for each in saying)
+            rest = [each for each in words[first:] if each not in saying]
+            return [*words[:first], word, *rest]
+    return words
+
+
 def _words(name: str) -> list[str]:
-    spaced = _CAMEL.sub(" ", name)
-    head = spaced.split(" ")[0].lower()
-    text = spaced if head in _TRAIN | _VALIDATION | _TEST else name
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", text) if word]
+    name = _ONE_WORD.sub(_as_one, name)
+    parts = [part.lower() for part in re.split(r"[^A-Za-z0-9]+", _CAMEL.sub(" ", name)) if part]
+    splits = _TRAIN | _VALIDATION | _TEST
+    camel = bool(parts) and bool({parts[0], parts[-1]} & splits)
+    words = parts if camel else [word.lower() for word in re.split(r"[^A-Za-z0-9]+", name) if word]
     parted: list[str] = []
     for word in words:
-        low = word.lower()
-        glued = _GLUED.fullmatch(low)
-        parted += glued.groups() if glued else [low]
+        glued = None if word in splits else _GLUED.fullmatch(word)
+        parted += glued.groups() if glued and _known(glued[2]) else [word]
     return parted
+
+
+def _as_one(match: re.Match[str]) -> str:
+    """The same without a gap or a bend that would part it."""
+    return re.sub(r"[^a-z]", "", match[0].lower()).capitalize()
+
+
+def _known(word: str) -> bool:
+    """Whether it is a measure by itself."""
+    stem = _stem(word)
+    return stem in _HIGHER or stem in _LOWER or stem in _LOSS or stem.endswith(("loss", "accuracy"))
 
 
 def _split(words: list[str]) -> tuple[Split, list[str]]:
