@@ -69,7 +69,7 @@ def _overfitting() -> list[Trial]:
         over("decided_late", "wrong labels, a low rate: late",
              Fit(partial(tables.decided, 128, 350, wrong=0.3, act=nn.ReLU), rates.sgd(0.002, 0.9),
                  220, 32),
-             partial(lay.events, names={"train_loss": "train/loss", "val_loss": "valid/loss",
+             partial(lay.wandb, names={"train_loss": "train/loss", "val_loss": "valid/loss",
                                         "train_accuracy": "train/acc", "val_accuracy":
                                         "valid/acc"}), both),
         over("segmented_few", "sixteen pictures, long",
