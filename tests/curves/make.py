@@ -13,17 +13,19 @@ from pathlib import Path
 import torch
 import yaml
 
-from tests.curves import diverging, fresh, healthy, sick, unsteady, wider, wider_sick
+from tests.curves import diverging, fresh, healthy, sick, unseen, unsteady, wider, wider_sick
 from tests.curves import studies as study_loop
 from tests.curves.fresh_layouts import FRESH
 from tests.curves.layouts import LAYOUTS
 from tests.curves.loggers import WRITERS
 from tests.curves.studies import Study
 from tests.curves.training import Recipe, train
+from tests.curves.unseen_loop import Trial
 
 HERE = Path(__file__).parent
 HALVES = {
-    "tuning": HERE / "tuning", "held-out": HERE / "held_out", "held-out-2": HERE / "held_out_2"
+    "tuning": HERE / "tuning", "held-out": HERE / "held_out", "held-out-2": HERE / "held_out_2",
+    "held-out-3": HERE / "held_out_3",
 }  # fmt: skip
 HEALTHY = (
     "healthy", "validation below training", "still improving", "miscalibration", "weak signal",
@@ -36,9 +38,11 @@ def recipes() -> list[Recipe]:
     return [*sick.runs(), *unsteady.runs(), *healthy.runs()]
 
 
-def studies() -> list[Study]:
+def studies() -> list[Study | Trial]:
     """The runs made for one half."""
-    return [*wider.runs(), *wider_sick.runs(), *diverging.runs(), *fresh.runs()]
+    return [
+        *wider.runs(), *wider_sick.runs(), *diverging.runs(), *fresh.runs(), *unseen.runs()
+    ]  # fmt: skip
 
 
 def halves(runs: Sequence[Recipe]) -> dict[str, str]:
@@ -52,13 +56,14 @@ def halves(runs: Sequence[Recipe]) -> dict[str, str]:
     return half
 
 
-def label(recipe: Recipe | Study, file: Path, half: str) -> dict[str, object]:
+def label(recipe: Recipe | Study | Trial, file: Path, half: str) -> dict[str, object]:
     """What is known of that log."""
     how = f": {recipe.net} on {recipe.data}" if isinstance(recipe, Recipe) else ""
+    how += "" if isinstance(recipe, Trial) else f", {recipe.optimiser}"
     return {
         "file": file.relative_to(HERE).as_posix(),
         "condition": recipe.condition,
-        "cause": f"{recipe.cause}{how}, {recipe.optimiser}",
+        "cause": f"{recipe.cause}{how}",
         "healthy": recipe.condition in HEALTHY,
         "must": list(recipe.expected),
         "may": list(recipe.allowed),
@@ -66,8 +71,10 @@ def label(recipe: Recipe | Study, file: Path, half: str) -> dict[str, object]:
     }
 
 
-def written(recipe: Recipe | Study, folder: Path) -> Path:
+def written(recipe: Recipe | Study | Trial, folder: Path) -> Path:
     """Trains it and writes its log."""
+    if isinstance(recipe, Trial):
+        return recipe.layout(folder, recipe.name, recipe.curves())
     if isinstance(recipe, Recipe):
         return WRITERS[recipe.writer](folder, recipe, train(recipe))
     return {**LAYOUTS, **FRESH}[recipe.layout](folder, recipe, *study_loop.run(recipe))
@@ -78,7 +85,7 @@ def main(wanted: Sequence[str]) -> None:
     torch.set_num_threads(1)
     drawn, made_for = recipes(), studies()
     half = halves(drawn) | {study.name: study.half for study in made_for}
-    runs: list[Recipe | Study] = [*drawn, *made_for]
+    runs: list[Recipe | Study | Trial] = [*drawn, *made_for]
     path = HERE / "labels.yaml"
     known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
     labels = {Path(entry["file"]).parts[1].split(".")[0]: entry for entry in known}

@@ -1,8 +1,8 @@
 """Counts what is found, rightly named and falsely alarmed on the labelled training logs.
 
-`python -m tests.curves.score --held-out` and `--held-out-2` print totals by condition. Tune on
-the other half: `--tuning` also lists each log that was missed. `--peers BIN` adds runmedic and
-trainspotter from that folder of programs.
+`python -m tests.curves.score --held-out`, `--held-out-2` and `--held-out-3` print totals by
+condition. Tune on the other half: `--tuning` also lists each log that was missed. `--peers BIN`
+adds runmedic and trainspotter from that folder of programs.
 """
 
 from __future__ import annotations
@@ -180,6 +180,7 @@ def main() -> None:
     half.add_argument("--tuning", action="store_const", const="tuning", dest="half")
     half.add_argument("--held-out", action="store_const", const="held-out", dest="half")
     half.add_argument("--held-out-2", action="store_const", const="held-out-2", dest="half")
+    half.add_argument("--held-out-3", action="store_const", const="held-out-3", dest="half")
     parser.add_argument("--details", action="store_true")
     parser.add_argument("--peers", type=Path, metavar="BIN")
     asked = parser.parse_args()
