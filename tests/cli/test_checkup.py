@@ -38,7 +38,8 @@ def test_a_healthy_network(checkup: CommandLine) -> None:
     assert done.out.splitlines()[-1].startswith("healthy")
     assert "loading" not in done.out
     pictures = {each.name for each in Path("netdoctor-out").iterdir()}
-    assert {"graph.svg", "activations.png", "gradflow.png", "check-forward.png", "labels.png"} <= pictures
+    expected = {"graph.svg", "activations.png", "gradflow.png", "check-forward.png", "labels.png"}
+    assert expected <= pictures
 
 
 def test_one_fault_is_one_finding(checkup: CommandLine) -> None:
