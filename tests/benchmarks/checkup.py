@@ -16,7 +16,7 @@ from tests.benchmarks.row import Row
 from tests.benchmarks.timing import processor_seconds
 
 LIMIT = "forward + forward-backward"
-BATCHES, SIZE, REPEATS = 10, 16, 3
+BATCHES, SIZE, REPEATS = 10, 32, 3  # the defaults of the command
 
 
 def rows() -> Iterator[Row]:
