@@ -93,6 +93,8 @@ def quality(which: str) -> str:
 
 _TEST_DATA = "--data sample_models.shapes:test_loader"
 _SESSIONS = {
+    "checkup": "checkup sample_models.networks:sick_dead_layer "
+    "--data sample_models.shapes:train_loader",
     "sick": f"deadneurons sample_models.networks:sick_dead_layer {_TEST_DATA}",
     "healthy": f"deadneurons sample_models.networks:healthy_functional {_TEST_DATA}",
     "gradients": "gradflow sample_models.networks:sick_detached "
@@ -113,8 +115,8 @@ def session(name: str) -> str:
             env={**os.environ, "COLUMNS": "96", "NO_COLOR": "1", "PYTHONUTF8": "1"},
             cwd=README.parent,
         )
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        shutil.copy(min(Path(folder).glob("*.png")), IMAGES / f"{name}.png")
+        if f"docs/images/{name}.png" in README.read_text(encoding="utf-8"):
+            shutil.copy(min(Path(folder).glob("*.png")), IMAGES / f"{name}.png")
     text = done.stdout.replace(folder, "netdoctor-out").strip("\n")
     text = text.replace(f"{README.parent}/", "")
     lines = "\n".join(line.rstrip() for line in text.splitlines())

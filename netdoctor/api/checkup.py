@@ -35,6 +35,7 @@ def checkup(
     data: Any = None,
     *,
     log: Any = None,
+    against: Any = None,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     also: Sequence[str] = (),
@@ -66,6 +67,7 @@ def checkup(
         data: what `--data` takes, a DataLoader, a Dataset, arrays or an iterable of batches; None
             for random input, which leaves the data unexamined.
         log: a training log, as `diagnose_curves` takes it.
+        against: another split, in which no sample of these data should be.
         only: none but these checks: `check-loader`, `check-weights`, `check-forward`,
             `activations`, `gradflow`, `diagnose-curves`, `lrfind`, `overfit`, `gradcam`.
         skip: not these checks.
@@ -110,8 +112,8 @@ def checkup(
     source = _opened(raw, loaded, images, sizes)
     subjects = Subjects(loaded, raw, Held(source, late=clock.is_late), read_log)
     jobs = jobs_of(
-        subjects, {**images, **sizes}, loss=loss, thresholds=thresholds, progress=progress,
-        doing=doing,
+        subjects, {**images, **sizes}, against=against, loss=loss, thresholds=thresholds,
+        progress=progress, doing=doing,
     )  # fmt: skip
     absent = {
         "check-loader": "no data were given (--data)" if source.synthetic else "",

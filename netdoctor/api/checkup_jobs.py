@@ -84,6 +84,7 @@ def jobs_of(
     subjects: Subjects,
     reading: Mapping[str, Any],
     *,
+    against: Any,
     loss: str | None,
     thresholds: Thresholds | None,
     progress: Progress | None,
@@ -94,6 +95,7 @@ def jobs_of(
     Args:
         subjects: what is examined.
         reading: how the data are read, as `check_loader` takes it.
+        against: another split, as `check_loader` takes it.
         loss: as `gradflow` takes it.
         thresholds: changed thresholds, by rule code and name.
         progress: told (steps done, steps in all) of a check.
@@ -122,8 +124,8 @@ def jobs_of(
 
     return {
         "check-loader": lambda **more: check_loader(
-            subjects.raw, loaded, loss=loss, processes=_has_workers(subjects.raw), **reading,
-            **shared, **more,
+            subjects.raw, loaded, against=against, loss=loss,
+            processes=_has_workers(subjects.raw), **reading, **shared, **more,
         ),
         "check-weights": lambda **more: kernels(
             loaded, max_kernels=1, thresholds=thresholds, **more

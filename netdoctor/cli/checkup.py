@@ -28,6 +28,11 @@ Log = Annotated[
     typer.Option("--log", help="A training log, whose curves are diagnosed too.", metavar="FILE",
                  rich_help_panel="Data"),
 ]  # fmt: skip
+Against = Annotated[
+    str | None,
+    typer.Option("--against", help="Another split: no sample of --data should be in it.",
+                 metavar="SPEC", rich_help_panel="Data"),
+]  # fmt: skip
 Also = Annotated[
     list[str],
     typer.Option("--with", help="Also lrfind, overfit or gradcam; a list with commas.",
@@ -54,6 +59,7 @@ TimeLimit = Annotated[
 def checkup(
     request: Request,
     log: Log = None,
+    against: Against = None,
     also: Also = [],  # noqa: B006 - Typer reads it, nobody changes it
     only: Only = [],  # noqa: B006
     skip: Skip = [],  # noqa: B006
@@ -70,8 +76,8 @@ def checkup(
     chosen_checks(only, skip, also)
     config = request.config
     report = examine(
-        request, "checkup", opened=_opened, log=log, also=also, only=only, skip=skip,
-        time_limit=None if time_limit is None else _seconds(time_limit),
+        request, "checkup", opened=_opened, log=log, against=against, also=also, only=only,
+        skip=skip, time_limit=None if time_limit is None else _seconds(time_limit),
         loss=config.loss, workers=config.workers, input_shape=config.input_shape,
         mean=config.mean, std=config.std, resize=config.resize, crop=config.crop,
     )  # fmt: skip

@@ -214,3 +214,9 @@ def test_a_pass_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.is_late()
     assert clock.was_noticed()
     assert not clock.was_noticed()
+
+
+def test_samples_of_the_other_split_are_found() -> None:
+    data = torch.utils.data.TensorDataset(*subjects.samples())
+    report = netdoctor.checkup(subjects.Net(), data, against=data, batches=20)
+    assert "DAT014" in codes(report, Severity.ERROR)
