@@ -84,6 +84,7 @@ def test_healthy_sample_networks_are_healthy(name: str, objective: Any) -> None:
     assert found(getattr(networks, name)(), pictures(), objective=objective()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", HEALTHY, ids=lambda each: each.name)
 def test_small_healthy_networks_are_healthy(each: Healthy) -> None:
     batches = [as_batch(one) for one in each.batches(3, 64, 0)]

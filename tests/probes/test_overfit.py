@@ -81,6 +81,7 @@ class OwnLoss(nn.Module):
         return {**named, "loss": self.loss(output, labels)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("healthy", HEALTHY, ids=[each.name for each in HEALTHY])
 @pytest.mark.parametrize(
     "trained", [pytest.param(False, id="fresh"), pytest.param(True, id="trained")]
@@ -144,6 +145,7 @@ def test_networks_that_cannot_learn_are_found(make: Callable[[], nn.Module]) -> 
     assert facts.seconds < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sick_bias", "sick_functional", "sick_dead_layer"])
 def test_dead_samples_are_stuck_at_an_output_that_ignores_its_input(name: str) -> None:
     facts = trained_on(getattr(networks, name)(), pictures())
@@ -155,7 +157,7 @@ def test_dead_samples_are_stuck_at_an_output_that_ignores_its_input(name: str) -
     assert "head.bias" not in idle
 
 
-@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_softmax_before_the_cross_entropy_stops_at_its_own_floor(trained: bool) -> None:
     facts = trained_on(seeded(lambda: networks.sick_softmax(trained=trained)), pictures())
     assert findings(facts) == ["MOD005"]

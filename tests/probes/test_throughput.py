@@ -18,11 +18,11 @@ def test_reading_and_transform_are_told_apart() -> None:
     transform = source.transform
     facts = measure(DataLoader(Subset(source, range(40)), 4, shuffle=True), budget=0.1)
     assert not facts.reason
-    assert facts.read == pytest.approx(2, abs=1.5)
-    assert facts.transform == pytest.approx(4, abs=2)
+    assert 1.5 < facts.read < 20  # sleeps of 2 and 4 ms, on a busy machine
+    assert 3.5 < facts.transform < 40
     assert facts.collate < 1
     assert source.transform == transform
-    assert facts.batch == pytest.approx(4 * 6, rel=0.5)
+    assert 4 * 5 < facts.batch < 4 * 60
 
 
 def test_more_workers_are_measured() -> None:
@@ -60,4 +60,4 @@ def test_a_transform_of_torchvisions_data_sets_is_timed() -> None:
         return torch.zeros(3)
 
     source = FakeData(60, (3, 4, 4), transform=slow)
-    assert measure(DataLoader(source, 4), budget=0.1).transform == pytest.approx(4, abs=2)
+    assert 4 <= measure(DataLoader(source, 4), budget=0.1).transform < 40  # ms, on a busy machine

@@ -236,7 +236,7 @@ def test_more_pictures_than_fit_are_named(tmp_path: Path) -> None:
     assert "resolution" not in page.one("section", id="pictures").text
 
 
-@pytest.mark.parametrize("rows", [2000, 200_000])
+@pytest.mark.parametrize("rows", [2000, pytest.param(200_000, marks=pytest.mark.slow)])
 def test_a_page_stays_below_its_limit(rows: int, tmp_path: Path) -> None:
     tables = [*checkup(2000).tables, *(checkup(rows).tables[2:3])]
     report = checkup(1).replace(tables=tables)
@@ -247,6 +247,7 @@ def test_a_page_stays_below_its_limit(rows: int, tmp_path: Path) -> None:
     assert ("--report json=FILE" in page.one(id="tables").text) == (rows > 2000)
 
 
+@pytest.mark.slow
 def test_no_number_of_findings_breaks_the_limit() -> None:
     one = dataclasses.replace(SICK.findings[0], message="m" * 300, consequences=())
     many = [dataclasses.replace(one, subject=f"layer {at}") for at in range(20_000)]
