@@ -75,7 +75,8 @@ def test_the_entry_as_it_is_written(
 
 @pytest.mark.slow
 def test_pre_commit_installs_and_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not (ROOT / ".git").exists():
+    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True)
+    if asked.returncode:
         pytest.skip("pre-commit needs the repository")
     for name, value in (
         ("PRE_COMMIT_HOME", str(tmp_path / "home")),
