@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 MODULE = """
 import torch
