@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from netdoctor.facts.weights import TensorFacts, WeightFacts
-from netdoctor.report import Severity
+from netdoctor.report import Severity, counted
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.weight_evidence import (
     WEIGHTS,
@@ -107,8 +107,8 @@ def _closed(gates: list[TensorFacts], threshold: float) -> Hit:
     names = [each.name for each in gates]
     return Hit(
         names[0],
-        f"{len(names)} weight(s) are still all zero, as gates, adapters and heads may start: they "
-        "have not been trained",
+        f"{counted(len(names), 'weight')} still all zero, as gates, adapters and heads may start: "
+        "not trained yet",
         {"largest": 0.0, "threshold": threshold, "weights": len(names), "others": names[1:]},
         "Nothing to do before they are trained; afterwards look whether the optimiser had them.",
         Severity.INFO,
@@ -294,7 +294,7 @@ def untrained_weights(facts: WeightFacts, *, threshold: int = 1000) -> Iterator[
         return
     names = [each.name for each in random]
     first = f"{random[0].initialisation}" + ("" if is_trained else f", as {names[0]}")
-    message = f"{len(names)} of {len(tested)} weights look as drawn at random ({first})" + (
+    message = f"{_of(names, tested)} as drawn at random ({first})" + (
         ": never trained, or not loaded" if is_trained else ": the network looks untrained"
     )
     yield Hit(
@@ -305,3 +305,9 @@ def untrained_weights(facts: WeightFacts, *, threshold: int = 1000) -> Iterator[
         "Look whether the checkpoint has it under another name, and whether the optimiser was "
         "given it; nothing to do for a network or head that is still to be trained.",
     )  # fmt: skip
+
+
+def _of(some: Sequence[object], all_of_them: Sequence[object]) -> str:
+    if len(all_of_them) == 1:
+        return "the one weight large enough to tell looks"
+    return f"{len(some)} of {len(all_of_them)} weights look"
