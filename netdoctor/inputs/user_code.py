@@ -207,7 +207,8 @@ def _import_file(path: Path, spec: str, what: str, error: type[NetDoctorError]) 
     if not path.is_file():
         raise error(
             f"The {what} {spec} was not found: there is no file {path}.",
-            hint=near_paths(path) or "Check the path; it is relative to the working directory.",
+            hint=near_paths(path)
+            or f"Check the path; it is relative to the working directory, {Path.cwd()}.",
         )
     path = path.resolve()
     root, name = path.parent, path.stem

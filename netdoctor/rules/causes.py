@@ -93,6 +93,10 @@ def _stopped_there(cause: Finding, effect: Finding, places: Places) -> bool:
     return bool(where & (silent | {each.rpartition("#")[0] for each in silent}))
 
 
+def _same_subject(cause: Finding, effect: Finding, places: Places) -> bool:
+    return cause.subject == effect.subject
+
+
 def _same_module(cause: Finding, effect: Finding, places: Places) -> bool:
     module = effect.subject.rpartition(".")[0] or effect.subject
     return f"{module}.".startswith(f"{cause.subject}.")
@@ -133,6 +137,7 @@ _RELATIONS: tuple[tuple[tuple[str, ...], tuple[str, ...], Link], ...] = (
     (("GRD004",), ("WGT008",), _same_module),
     (("WGT006",), ("WGT006",), _further),
     (("WGT007",), ("WGT007",), _further),
+    (("CRV001",), ("CRV004",), _same_subject),
     (_UNTRAINABLE, ("MOD005", "LRF001", "LRF002"), _anywhere),
 )
 

@@ -41,11 +41,8 @@ def trained(facts: WeightFacts) -> tuple[bool | None, str]:
     random = sum(bool(each.initialisation) for each in tested)
     drawn = sum(bool(each.initialisation) and usual_deviation(each) for each in tested)
     if tested and drawn >= 0.8 * len(tested):
-        said = (
-            "the only weight looks"
-            if len(tested) == 1
-            else f"{drawn} of {len(tested)} weights look"
-        )
+        those = f"{drawn} of {len(tested)} weights look"
+        said = "the weight looks" if len(tested) == 1 else those
         return False, f"{said} as a usual initialisation draws them"
     moved = [each for each in facts.tensors if not each.group and _has_moved(each)]
     if moved:

@@ -25,6 +25,7 @@ from netdoctor.rules.weight_evidence import (
 _SCALED = ("bias", "norm weight", "norm bias")
 _BEFORE_NORM = 100.0  # times the scale that other weights may have
 _LISTED = 8
+_NAMED = 3  # wiped weights that have a finding each
 _FEWEST_NORMAL = 4  # times the values from which a uniform weight counts as drawn at random
 _HALF = {"float16": (65504.0, 6.1035e-5)}  # largest value, smallest normal one
 
@@ -58,14 +59,12 @@ def zero_weight(facts: WeightFacts, *, threshold: float = 0.0) -> Iterator[Hit |
         said = f"the network was pruned: {reason}" if reason else f"not known to be trained: {why}"
         yield Skip(f"zero weights are not judged, {said}")
         return
-    gates = []
-    for each in zero:
-        if each.tied:
-            continue
-        if _never_opened(each, weights, zero, facts):
-            gates.append(each)
-        else:
-            yield _wiped(each, facts, threshold, why)
+    own = [each for each in zero if not each.tied]
+    gates = [each for each in own if _never_opened(each, weights, zero, facts)]
+    wiped = [each for each in own if each not in gates]
+    shown = wiped if len(wiped) <= _NAMED else wiped[:1]
+    for each in shown:
+        yield _wiped(each, facts, threshold, why, [one.name for one in wiped[len(shown) :]])
     if gates:
         yield _closed(gates, threshold)
 
@@ -92,12 +91,16 @@ def _bias_of(tensor: TensorFacts, facts: WeightFacts) -> TensorFacts | None:
     )
 
 
-def _wiped(tensor: TensorFacts, facts: WeightFacts, threshold: float, why: str) -> Hit:
+def _wiped(
+    tensor: TensorFacts, facts: WeightFacts, threshold: float, why: str, others: Sequence[str]
+) -> Hit:
+    more = f"; so are {counted(len(others), 'more weight')}" if others else ""
     return Hit(
         tensor.name,
-        f"all {tensor.values} values are zero, in a trained network ({why})",
+        f"all {tensor.values} values are zero, in a trained network ({why}){more}",
         {"largest": max(-tensor.minimum, tensor.maximum), "threshold": threshold,
-         "values": tensor.values, "role": tensor.role, "source": facts.source},
+         "values": tensor.values, "role": tensor.role, "source": facts.source,
+         **({"others": list(others)} if others else {})},
         "Load a checkpoint in which it is not zero; find what wiped it, or why its gradient was "
         "zero throughout training.",
     )  # fmt: skip
