@@ -11,10 +11,11 @@ import msgspec
 
 from netdoctor.errors import ConfigError, UsageError
 from netdoctor.facts.history import KnownFinding
-from netdoctor.report import Finding, Report
+from netdoctor.report import Finding, Report, counted
 
 SCHEMA = 1
 TOLERANCE = 0.1
+_TOLD = 20  # lines of a kind among the notes
 """By which share a measured value may be worse than in the baseline and still be known."""
 
 
@@ -144,15 +145,18 @@ def applied(report: Report, baseline: Baseline, tolerances: Mapping[str, float])
     """
     compared = compare(report.findings, baseline, tolerances)
     gone = [each for each in compared.gone if each.rule in report.ran]
-    lines = [f"baseline: known: {_named(each)}" for each in compared.known]
-    lines += [f"baseline: better: {each}" for each in compared.better]
-    lines += [
-        f"baseline: gone: {_named(each)}; --write-baseline forgets it" for each in gone
-    ]  # fmt: skip
+    lines = _first([f"baseline: known: {_named(each)}" for each in compared.known])
+    lines += _first([f"baseline: better: {each}" for each in compared.better])
+    lines += _first(
+        [f"baseline: gone: {_named(each)}; --write-baseline forgets it" for each in gone]
+    )
     verdict = report.verdict
     if compared.known and not compared.new:
-        count = len(compared.known)
-        verdict = f"nothing new: {count} known finding{'s' if count > 1 else ''} of the baseline"
+        nothing_new = (
+            f"nothing new: {counted(len(compared.known), 'known finding')} of the baseline"
+        )
+        undecided = verdict.startswith("undecided")
+        verdict = f"{verdict} but what is known" if undecided else nothing_new
     return report.replace(
         findings=compared.new,
         notes=(*report.notes, *lines),
@@ -166,6 +170,12 @@ def applied(report: Report, baseline: Baseline, tolerances: Mapping[str, float])
             },
         },
     )
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """As many as people read; the document holds them all."""
+    rest = len(lines) - _TOLD
+    return [*lines[:_TOLD], *([f"baseline: and {rest} more"] if rest > 0 else [])]
 
 
 def _named(each: Finding | KnownFinding) -> str:

@@ -182,7 +182,7 @@ class Report:
         """The verdict in one line: `sick: 2 errors, 1 info`; empty where nothing was judged."""
         errors, warnings, infos = (self.count(each) for each in reversed(Severity))
         counts = [(errors, "error"), (warnings, "warning")]
-        told = ", ".join(_counted(count, noun) for count, noun in counts if count)
+        told = ", ".join(counted(count, noun) for count, noun in counts if count)
         remark = f", {infos} info" if infos else ""
         if errors:
             return f"sick: {told}{remark}"
@@ -192,15 +192,15 @@ class Report:
             return f"undecided: no rule could be applied, for the reasons above{remark}"
         if not self.verdict and not self.ran:
             return ""
-        applied = f"{_counted(len(self.ran), 'rule')} applied, nothing at or above warning"
+        applied = f"{counted(len(self.ran), 'rule')} applied, nothing at or above warning"
         return (self.verdict or f"healthy: {applied}{self._not_judged()}") + remark
 
     def _not_judged(self) -> str:
         rules = sum(each.subject is None for each in self.skipped)
         subjects = len({each.subject for each in self.skipped if each.subject is not None})
-        texts = [f"; {_counted(rules, 'rule')} skipped"] if rules else []
+        texts = [f"; {counted(rules, 'rule')} skipped"] if rules else []
         kind = "tensor" if self.command in ("kernels", "check-weights") else "call"
-        texts += [f"; {_counted(subjects, kind)} not judged"] if subjects else []
+        texts += [f"; {counted(subjects, kind)} not judged"] if subjects else []
         texts += [f"; {len(self.not_examined)} not examined"] if self.not_examined else []
         return "".join(texts)
 
@@ -227,7 +227,7 @@ class Report:
         findings = [each for each in self.findings if each.severity.rank >= rank]
         if findings:
             about = f" in {self.subject}" if self.subject else ""
-            count = _counted(len(findings), "finding")
+            count = counted(len(findings), "finding")
             lines = [f"{self.command}: {count} at or above {Severity(least).value}{about}"]
             lines += [line for each in findings for line in _told(each)]
             raise FindingsError("\n".join(lines), self, findings)
@@ -269,7 +269,7 @@ class Report:
         return render(self)
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -281,5 +281,5 @@ def _told(finding: Finding) -> Iterator[str]:
     yield printable(f"  {named} {finding.subject}: {finding.message}")
     yield printable(f"    → {finding.remedy}")
     if finding.consequences:
-        count = _counted(len(finding.consequences), "more finding")
+        count = counted(len(finding.consequences), "more finding")
         yield f"    and explains {count}"

@@ -120,3 +120,17 @@ def test_a_baseline_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     baseline.write(tmp_path / "b.json", report(finding(0.6)))
     assert [each.name for each in tmp_path.iterdir()] == ["b.json"]
     assert json.loads((tmp_path / "b.json").read_text())["findings"][0]["value"] == 0.6
+
+
+def test_what_could_not_be_examined_is_not_hidden_by_what_is_known(tmp_path: Path) -> None:
+    now = report(finding(0.6)).replace(verdict="undecided: gradflow could not be made")
+    result = against(tmp_path, report(finding(0.6)), now)
+    assert result.conclusion().startswith("undecided: gradflow could not be made")
+
+
+def test_of_many_stale_entries_the_first_are_told(tmp_path: Path) -> None:
+    many = [finding(0.6, f"layer{number}") for number in range(300)]
+    result = against(tmp_path, report(*many), report())
+    assert len(result.notes) < 30
+    assert result.notes[-1] == "baseline: and 280 more"
+    assert len(result.extra["baseline"]["gone"]) == 300

@@ -121,12 +121,17 @@ def checkup(
     }
     attempts: dict[str, Attempt] = {}
     for name, job in jobs.items():
-        reason = reasons[name] or absent.get(name, "") or clock.reason()
+        reason = reasons[name] or absent.get(name, "")
         if not reason and not {each.code for each in rules[name]} - set(REFUSED):
             reason = "none of its rules is selected"
-        if doing is not None and not reason:
+        late = "" if reason else clock.reason()
+        if doing is not None and not reason and not late:
             doing(name)
-        attempts[name] = Attempt.skipped(reason) if reason else attempt(job, rules[name])
+        attempts[name] = (
+            Attempt.skipped(reason or late, late=bool(late))
+            if reason or late
+            else attempt(job, rules[name])
+        )
         if clock.was_noticed():
             attempts[name] = attempts[name].noted("cut short by the time limit")
     if not_traced(attempts) and batches > 1 and not clock.is_late():

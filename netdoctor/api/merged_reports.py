@@ -10,7 +10,7 @@ from netdoctor.errors import NetDoctorError
 from netdoctor.facts.checkup import CheckFacts, CheckupFacts, State, checks_table
 from netdoctor.facts.graph import GraphFacts
 from netdoctor.facts.graph_health import health, unplaced
-from netdoctor.report import Finding, NotExamined, Report, Severity, Skipped, Table
+from netdoctor.report import Finding, NotExamined, Report, Severity, Skipped, Table, counted
 from netdoctor.rules.causes import folded
 from netdoctor.rules.checklist import checklist
 from netdoctor.rules.core import Rule
@@ -29,17 +29,19 @@ class Attempt:
         reason: why not, or what is to be known about how it was made.
         error: what kept it from its work; None where it was left out on purpose.
         seconds: it took.
+        late: whether the time limit kept it from its work.
     """
 
     report: Report | None
     reason: str = ""
     error: NetDoctorError | None = None
     seconds: float = 0.0
+    late: bool = False
 
     @classmethod
-    def skipped(cls, reason: str) -> Attempt:
+    def skipped(cls, reason: str, *, late: bool = False) -> Attempt:
         """A check that was left out."""
-        return cls(None, reason)
+        return cls(None, reason, late=late)
 
     def noted(self, reason: str) -> Attempt:
         """The same with something to be known about it."""
@@ -114,11 +116,13 @@ def _mapped(report: Report, facts: CheckupFacts, graph: GraphFacts) -> CheckupFa
 
 def _verdict(attempts: Mapping[str, Attempt], ran: Sequence[str]) -> str:
     """What is said where nothing is found, but a check could not be made; else the usual."""
-    failed = [name for name, each in attempts.items() if each.state == "failed"]
-    if not failed:
+    failed = ", ".join(name for name, each in attempts.items() if each.state == "failed")
+    late = ", ".join(name for name, each in attempts.items() if each.late)
+    causes = [f"{failed} could not be made"] if failed else []
+    causes += [f"there was no time for {late}"] if late else []
+    if not causes:
         return ""
-    named = ", ".join(failed)
-    return f"undecided: {named} could not be made; {len(ran)} rules applied, nothing found"
+    return f"undecided: {'; '.join(causes)}; {counted(len(ran), 'rule')} applied, nothing found"
 
 
 def _notes(reports: Mapping[str, Report]) -> list[str]:
@@ -158,7 +162,10 @@ def _skipped(
     found: list[Skipped] = []
     for name, attempt in attempts.items():
         said = attempt.report.skipped if attempt.report is not None else ()
-        found += [each for each in said if each.subject is not None or each.rule not in ran]
+        told = {each.rule for each in found}
+        found += [
+            each for each in said if each.subject is not None or not {each.rule} & (told | set(ran))
+        ]
         on_demand = attempt.state == "skipped" and "--with" in attempt.reason
         missing = [] if on_demand else rules[name]
         reason = f"{name}: {attempt.reason}" if attempt.reason else "nothing was measured for it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -96,6 +97,7 @@ def surroundings(request: Request, check: Callable[[Request], None]) -> Iterator
     with contextlib.ExitStack() as stack:
         stack.enter_context(stdout_to_stderr())
         stack.enter_context(_arguments_hidden())
+        stack.enter_context(_folder_kept())
         stack.enter_context(_importable(request.settings.file))
         check(request)
         yield stack.enter_context(progress_bar(request.command, quiet=request.config.quiet))
@@ -119,6 +121,17 @@ def _arguments_hidden() -> Iterator[None]:
         yield
     finally:
         sys.argv = before
+
+
+@contextlib.contextmanager
+def _folder_kept() -> Iterator[None]:
+    """A block in which user code may change the working directory: reports go where they would."""
+    before = os.getcwd()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.chdir(before)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from netdoctor.errors import ModelError
 
 COULD_NOT_EXAMINE = 2
 INTERRUPTED = 130
+_AT_HOME = "raise an Exception instead; --traceback shows where it is"
 _COMPLETING = "_NETDOCTOR_COMPLETE"
 
 
@@ -91,6 +92,10 @@ def _work(job: Job) -> int:
         message = f"the code under examination called sys.exit({error.code!r})"
         hint = "move the call behind `if __name__ == '__main__':`; --traceback shows where it is"
         raise ModelError(message, hint=hint) from error
+    except GeneratorExit as error:
+        raise ModelError(
+            "the code under examination raised GeneratorExit", hint=_AT_HOME
+        ) from error
 
 
 def _parse(arguments: list[str]) -> Job | int:

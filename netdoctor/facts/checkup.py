@@ -84,7 +84,9 @@ def checks_table(facts: CheckupFacts) -> Table:
 
 
 def _result(check: CheckFacts) -> str:
-    if check.state != "done":
+    if check.state == "failed":
+        return "could not be made: see below"
+    if check.state == "skipped":
         return check.reason
     found = [
         f"{count} {severity.value}{'s' if count > 1 and severity is not Severity.INFO else ''}"

@@ -158,7 +158,8 @@ def _pairs(name: str, title: str, copies: CopyFacts) -> Table:
 def notes(facts: LoaderFacts) -> Sequence[str]:
     """One line for everything that the verdict rests on."""
     of = f" of {facts.total}" if facts.total is not None and facts.total != facts.samples else ""
-    found = [f"scanned: {facts.samples}{of} samples in {facts.batches} batches"]
+    batches = "batch" if facts.batches == 1 else "batches"
+    found = [f"scanned: {facts.samples}{of} samples in {facts.batches} {batches}"]
     if facts.order.ready:
         repeats = ", the same in every pass" if facts.order.repeats else ""
         found.append(f"order: {_ORDERS[facts.order.drawn]}{repeats}")

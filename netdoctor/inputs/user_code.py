@@ -21,6 +21,7 @@ from typing import Any
 from netdoctor.errors import NetDoctorError
 
 _FRAMES = 4  # lines of the user that a message tells
+_LONGEST = 2000  # characters of an exception's text
 _LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 _NOT_THE_USERS = tuple(
     os.path.realpath(folder) + os.sep for folder in (str(Path(__file__).parents[1]), *_LIBRARIES)
@@ -126,11 +127,20 @@ def describe(exception: BaseException) -> str:
     if isinstance(exception, SystemExit):
         text = f"SystemExit (sys.exit({exception.code!r}) was called)"
     else:
-        name = type(exception).__name__
-        text = f"{name}: {exception}" if str(exception) else name
+        name, said = type(exception).__name__, _said(exception)
+        text = f"{name}: {said}" if said else name
     text += getattr(exception, "raised_in", "")
     where = _users_frames(exception)
     return f"{text} (at {where})" if where else text
+
+
+def _said(exception: BaseException) -> str:
+    """The exception's text, of a very long one its beginning."""
+    try:
+        text = str(exception)
+    except Exception as error:
+        return f"(its text cannot be had: {type(error).__name__})"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text)} characters)"
 
 
 def kind_of(value: Any) -> str:
@@ -197,7 +207,8 @@ def _import_file(path: Path, spec: str, what: str, error: type[NetDoctorError]) 
     if not path.is_file():
         raise error(
             f"The {what} {spec} was not found: there is no file {path}.",
-            hint=near_paths(path) or "Check the path; it is relative to the working directory.",
+            hint=near_paths(path)
+            or f"Check the path; it is relative to the working directory, {Path.cwd()}.",
         )
     path = path.resolve()
     root, name = path.parent, path.stem

@@ -55,7 +55,7 @@ def observe(
             complex numbers alone.
         on_gradient: gets the gradient of each watched call's output during backward.
     """
-    with restored(model) as guard, _never_compiled():
+    with restored(model) as guard, _never_compiled(), torch.enable_grad():
         _unwrap_children(model)
         observation = Observation(model)
         observer = Observer(model, observation, guard, on_call, frozenset(watch), on_gradient)
@@ -96,7 +96,7 @@ def trained_for_a_while(model: nn.Module) -> Iterator[None]:
     that a training loop costs no more inside the block than outside. Whatever `torch.compile`
     made runs eagerly inside it.
     """
-    with restored(model) as guard, _never_compiled():
+    with restored(model) as guard, _never_compiled(), torch.enable_grad():
         _unwrap_children(model)
         guard.keep_all()
         yield

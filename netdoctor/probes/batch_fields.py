@@ -64,8 +64,10 @@ def fields_of(raw: Any, indices: Sequence[Hashable] | None) -> Fields:
     raw = _opened(raw)
     if _is_uncollated(raw):
         raw = tuple(list(part) for part in zip(*raw, strict=True))
+    if isinstance(raw, (tuple, list)) and len(raw) > 1 and not _is_list_of_samples(raw):
+        raw = tuple(map(_opened, raw))
     parts = list(_parts(raw))
-    size = int(getattr(raw, "num_graphs", 0)) or _size([value for _, _, value in parts])
+    size = _graphs_in(raw) or _size([value for _, _, value in parts])
     found = [_field(name, role, value, size) for name, role, value in parts]
     return Fields(tuple(_with_target(found, indices)), size)
 
@@ -101,6 +103,17 @@ def _graphs(raw: Any, found: Mapping[str, Any]) -> int:
     if isinstance(said, int):
         return said
     return len(target) if isinstance(target, Tensor) and target.ndim else 0
+
+
+def _graphs_in(raw: Any) -> int:
+    """How many graphs the samples are; 0 where they are no graphs."""
+    if not isinstance(raw, tuple):
+        return int(getattr(raw, "num_graphs", 0))
+    graphs = [each for each in raw if isinstance(each, _Opened)]
+    said = max((each.num_graphs for each in graphs), default=0)
+    target = raw[-1]
+    beside = len(target) if graphs and isinstance(target, Tensor) and target.ndim else 0
+    return said or beside
 
 
 def _parts(raw: Any) -> Iterator[tuple[str, Role, Any]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from netdoctor.errors import NetDoctorError
+from netdoctor.errors import ModelError, NetDoctorError
 from netdoctor.facts.loader import ModelFacts
 from netdoctor.facts.target import TargetFacts
-from netdoctor.inputs.batches import as_batch
+from netdoctor.inputs.batches import TARGET_NAMES, Batch, as_batch
 from netdoctor.inputs.losses import class_axis
 from netdoctor.inputs.model import LoadedModel
 from netdoctor.inputs.objective import Objective, TargetError
@@ -50,7 +52,7 @@ class ModelTrial:
             )
             with preserved(model), torch.no_grad():
                 model.eval()
-                output = batch.call(model)
+                output = self._output(batch)
         except NetDoctorError as error:
             self._takes, self._refusal = False, error.message
             return
@@ -67,6 +69,22 @@ class ModelTrial:
             self.refused = error.facts
         except NetDoctorError:
             return
+
+    def _output(self, batch: Batch) -> Any:
+        """What the model gives; without the target where the loss in it refuses that.
+
+        Raises:
+            ModelError: the model does not take the inputs either.
+        """
+        try:
+            return batch.call(self.loaded.module)
+        except ModelError as error:
+            inputs = {k: each for k, each in batch.kwargs.items() if k not in TARGET_NAMES}
+            if not inputs or len(inputs) == len(batch.kwargs):
+                raise
+            with contextlib.suppress(ModelError):
+                return dataclasses.replace(batch, kwargs=inputs).call(self.loaded.module)
+            raise error
 
     def read(self) -> ModelFacts:
         """What is known of the model."""

@@ -120,7 +120,7 @@ def _close_pairs(unit: Tensor, of_group: Tensor) -> Tensor:
     source = torch.Generator().manual_seed(0)
     seen = unit
     if unit.shape[1] > 2 * _PROJECTED:
-        seen = unit @ torch.randn(unit.shape[1], _PROJECTED, generator=source)
+        seen = unit @ torch.randn(unit.shape[1], _PROJECTED, generator=source, dtype=unit.dtype)
         seen = seen / seen.norm(dim=1, keepdim=True).clamp_min(1e-30)
     if len(unit) > _MOST_FILTERS:
         return _equal_pairs(seen)

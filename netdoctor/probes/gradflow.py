@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
+import torch
 from torch import nn
 
 from netdoctor.facts.gradflow import CallGradient, GradientFacts, ParameterGradient, State
@@ -49,7 +50,8 @@ def measure(
     """
     passes = Passes(model, objective, options)
     tell = passes.on_gradient if options.calls else None
-    with observe(model, passes.on_call, on_gradient=tell) as observation:
+    watched = observe(model, passes.on_call, on_gradient=tell)
+    with torch.enable_grad(), watched as observation:  # whatever the caller has set
         model.train()
         if not options.update_norms:
             _keep_norm_statistics(model)

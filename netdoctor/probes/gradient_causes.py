@@ -48,7 +48,7 @@ def causes_of(
         if call.inputs and call.module is not None and call.inputs[0].ndim:
             rows.setdefault(id(call.module), len(call.inputs[0]))
 
-    with observe(model, on_call, watch=("module",)) as seen:
+    with torch.enable_grad(), observe(model, on_call, watch=("module",)) as seen:
         model.train()
         tracer = Tracer(seen)
         with tracer, autocast(amp, list(model.parameters())):

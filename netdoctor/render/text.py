@@ -68,10 +68,16 @@ def render(report: Report, terminal: Terminal = PIPE) -> str:
 
 
 def render_findings(report: Report, least: Severity | None, terminal: Terminal = PIPE) -> str:
-    """What --quiet prints: the findings at or above `least`, or nothing at all."""
+    """What --quiet prints: the findings at or above `least`, or nothing at all.
+
+    What could not be examined is not well: a report that is undecided says why.
+    """
     if least is None:
         return ""
     grave = [finding for finding in report.findings if finding.severity.rank >= least.rank]
+    if not grave and report.conclusion().startswith("undecided"):
+        missing = _not_examined(report.not_examined, terminal)
+        return _write([_header(report, terminal), missing, _verdict(report, terminal)], terminal)
     if not grave:
         return ""
     blocks = [_finding(finding, terminal) for finding in grave]
@@ -133,7 +139,7 @@ def _skipped(skipped: Sequence[Skipped], terminal: Terminal) -> list[Text]:
     for (rule, reason), subjects in groups.items():
         by_reason.setdefault((reason, tuple(subjects)), []).append(rule)
     lines = [
-        f"{', '.join(rules)}: {reason}{f' ({_names(subjects)})' if subjects else ''}"
+        f"{_names(rules)}: {reason}{f' ({_names(subjects)})' if subjects else ''}"
         for (reason, subjects), rules in by_reason.items()
     ]
     return _listing("Rules skipped", lines, terminal)

@@ -16,7 +16,7 @@ from netdoctor.facts.activations import (
     CallFacts,
     Units,
 )
-from netdoctor.report import Severity
+from netdoctor.report import Severity, counted
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.flow import bypassed, consequences, inherited
 
@@ -232,7 +232,8 @@ def _by_layer(facts: ActivationFacts, outcomes: Iterable[Hit | Skip]) -> Iterato
             continue
         yield dataclasses.replace(
             first,
-            message=f"{first.message}; the same in {len(later)} later call(s) behind that layer",
+            message=f"{first.message}; the same in {counted(len(later), 'later call')} "
+            "behind that layer",
             evidence={**first.evidence, "again": [hit.subject for hit in later]},
             severity=next((hit.severity for hit in (first, *later) if hit.severity), None),
         )

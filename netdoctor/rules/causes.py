@@ -36,7 +36,9 @@ class Places:
         return None
 
     def later(self, cause: str, effect: str) -> bool:
-        """Whether the effect is not known to come before its cause."""
+        """Whether the effect is not known to come before its cause; the input is before all."""
+        if effect == "input":
+            return False
         first, second = self.of(cause), self.of(effect)
         return first is None or second is None or first <= second
 
@@ -46,6 +48,11 @@ class Places:
         if first is None or second is None:
             return False
         return first <= second and not any(first < one < second for one in self._activations)
+
+    def before_activations(self, call: str) -> bool:
+        """Whether no activation runs before the call."""
+        place = self.of(call)
+        return place is not None and not any(each < place for each in self._activations)
 
 
 Link = Callable[[Finding, Finding, Places], bool]
@@ -74,11 +81,20 @@ def _next(cause: Finding, effect: Finding, places: Places) -> bool:
     return places.next_activation(cause.subject, effect.subject)
 
 
+def _at_the_input(cause: Finding, effect: Finding, places: Places) -> bool:
+    """In front of the first activation, where nothing but the input can be to blame."""
+    return places.before_activations(effect.subject)
+
+
 def _stopped_there(cause: Finding, effect: Finding, places: Places) -> bool:
     """Gradients that end at a call which is silent, or constant because of one that is."""
     silent = {cause.subject, *_texts(cause.evidence.get("consequences"))}
     where = {effect.subject, str(effect.evidence.get("where", ""))}
     return bool(where & (silent | {each.rpartition("#")[0] for each in silent}))
+
+
+def _same_subject(cause: Finding, effect: Finding, places: Places) -> bool:
+    return cause.subject == effect.subject
 
 
 def _same_module(cause: Finding, effect: Finding, places: Places) -> bool:
@@ -106,8 +122,9 @@ _RELATIONS: tuple[tuple[tuple[str, ...], tuple[str, ...], Link], ...] = (
     (("DAT001", "DAT002"), ("GRD003",), _in_forward),
     (("NUM002",), ("NUM001",), _later),
     (("NUM001", "NUM002"), ("GRD003",), _in_forward),
-    (("WGT002", "WGT003", "WGT004"), ("ACT001", "ACT002", "ACT004", "NUM004"), _next),
-    (("ACT001",), ("ACT004",), _later),
+    (("WGT002", "WGT003", "WGT004"), ("ACT001", "ACT002", "ACT004", "NUM004", "MOD004"), _next),
+    (("ACT001",), ("ACT004", "NUM004"), _later),
+    (("ACT004",), ("NUM004",), _later),
     (("ACT001",), ("GRD005",), _stopped_there),
     (("ACT004",), ("GRD005",), _stopped_there),
     (("WGT006",), ("NUM003", "NUM004", "ACT003", "GRD001", "GRD002"), _later),
@@ -116,9 +133,11 @@ _RELATIONS: tuple[tuple[tuple[str, ...], tuple[str, ...], Link], ...] = (
     (("ACT003",), ("NUM004", "GRD001"), _later),
     (("NUM004",), ("GRD001",), _anywhere),
     (("DAT003",), ("ACT003", "NUM005", "GRD006"), _anywhere),
+    (("DAT003",), ("MOD004",), _at_the_input),
     (("GRD004",), ("WGT008",), _same_module),
     (("WGT006",), ("WGT006",), _further),
     (("WGT007",), ("WGT007",), _further),
+    (("CRV001",), ("CRV004",), _same_subject),
     (_UNTRAINABLE, ("MOD005", "LRF001", "LRF002"), _anywhere),
 )
 

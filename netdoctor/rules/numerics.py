@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from netdoctor.facts.activations import ActivationFacts, CallFacts, Moments
 from netdoctor.facts.backward import GradientOrigin, Range
 from netdoctor.facts.forward import ForwardFacts, Origin, ValueRange
-from netdoctor.report import Severity
+from netdoctor.report import Severity, counted
 from netdoctor.rules.core import Hit, Skip, rule
 
 
@@ -108,7 +108,7 @@ def _told(facts: ForwardFacts, origin: Origin, count: int, threshold: int, what:
     if origin.batches > 1:
         message += f"; so it is in {origin.batches} of {facts.batches} batches"
     if later and origin.stage != "loss":
-        message += f"; {len(later)} later call(s) are not finite either"
+        message += f"; not finite either: {counted(len(later), 'later call')}"
     evidence = {
         what.lower() if what == "NaN" else "inf": count, "threshold": threshold,
         "values": origin.values, "operation": origin.operation, "source": origin.source,
@@ -247,7 +247,7 @@ def _at_the_first(
     yield Hit(
         str(call.site),
         f"{counts[sick[0]]} of {moments.count} outputs of {call.kind} are {what}"
-        + (f"; {len(later)} later call(s) follow from it" if later else ""),
+        + (f"; what follows: {counted(len(later), 'later call')}" if later else ""),
         {
             key: counts[sick[0]],
             "threshold": threshold,

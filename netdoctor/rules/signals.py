@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netdoctor.facts.forward import LARGEST, ForwardCall, ForwardFacts
-from netdoctor.report import Severity
+from netdoctor.report import Severity, counted
 from netdoctor.rules.core import Hit, Skip, rule
 
 _MASK = 1e30  # numbers beyond it are a program's stand-ins for minus infinity
@@ -159,7 +159,7 @@ def half_precision_overflow(facts: ForwardFacts, *, threshold: float = 0.5) -> I
     first, worst = near[0], max(near, key=lambda call: shares[call.site])
     share, kind = shares[worst.site], facts.judged_as or worst.dtype
     over = [call for call in near if shares[call.site] >= 1]
-    told = f"{len(over)} call(s) would overflow {kind}" if over else "none overflows yet"
+    told = f"{counted(len(over), 'call')} would overflow {kind}" if over else "none overflows yet"
     yield Hit(
         str(worst.site),
         f"{worst.operation} reaches {_largest(worst):.4g}, {share:.3g} of the largest number of "

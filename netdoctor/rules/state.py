@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from netdoctor.facts.forward import ForwardFacts
 from netdoctor.facts.weights import WeightFacts
-from netdoctor.report import Severity
+from netdoctor.report import Severity, counted
 from netdoctor.rules.core import Hit, Skip, rule
-from netdoctor.rules.weight_state import impossible_variances, sick_tensors
+from netdoctor.rules.weight_state import impossible_variances, not_finite, sick_tensors
 
 _NAMED = 3  # sick tensors that have a finding each
 
@@ -40,13 +40,13 @@ def nan_weight(facts: ForwardFacts | WeightFacts, *, threshold: int = 1) -> Iter
     sick.sort(key=lambda fault: -fault.consequences)  # the first one read has the most
     shown = sick if len(sick) <= _NAMED else sick[:1]
     for fault in shown:
-        message = f"{fault.nan} NaN and {fault.inf} infinities among {fault.values} values of the "
+        message = f"{not_finite(fault.nan, fault.inf)} among {fault.values} values of the "
         message += fault.kind
         if fault.call:
             message += f"; first read by {fault.call}"
             message += f" ({fault.source})" if fault.source else ""
         if fault.consequences:
-            message += f"; {fault.consequences} call(s) give NaN or infinities because of it"
+            message += f"; NaN or infinities in {counted(fault.consequences, 'call')} because of it"
         others = [each.name for each in sick if each is not fault]
         if len(sick) > _NAMED:
             message += f"; {len(others)} more parameters and buffers are not finite"

@@ -33,13 +33,17 @@ def trained(facts: WeightFacts) -> tuple[bool | None, str]:
     training mode moves their statistics.
     """
     if facts.fresh is not None:
-        said = facts.evidence or ("they are as drawn" if facts.fresh else "they were loaded")
+        said = facts.evidence or (
+            "the weights are as drawn" if facts.fresh else "the weights were loaded"
+        )
         return not facts.fresh, said
     tested = [each for each in judged(facts) if each.initialisation is not None]
     random = sum(bool(each.initialisation) for each in tested)
     drawn = sum(bool(each.initialisation) and usual_deviation(each) for each in tested)
     if tested and drawn >= 0.8 * len(tested):
-        return False, f"{drawn} of {len(tested)} weights look as a usual initialisation draws them"
+        those = f"{drawn} of {len(tested)} weights look"
+        said = "the weight looks" if len(tested) == 1 else those
+        return False, f"{said} as a usual initialisation draws them"
     moved = [each for each in facts.tensors if not each.group and _has_moved(each)]
     if moved:
         return True, f"{moved[0].name} is not what it starts as"

@@ -33,13 +33,19 @@ def sick_tensors(facts: WeightFacts, threshold: int) -> Iterator[Hit]:
             more = f"; {len(others)} more tensors are not finite" if others else ""
             yield Hit(
                 each.name,
-                f"{each.nan} NaN and {each.inf} infinities among {each.values} values of the "
+                f"{not_finite(each.nan, each.inf)} among {each.values} values of the "
                 f"{_called(each)}{where}{more}",
                 {"nan": each.nan, "inf": each.inf, "threshold": threshold, "values": each.values,
                  "group": group, **({"others": others} if others else {})},
                 "Load the last checkpoint before the loss was NaN; then find what made it so: a "
                 "learning rate too high, a NaN in a batch, an overflow in half precision.",
             )  # fmt: skip
+
+
+def not_finite(nan: int, inf: int) -> str:
+    """`1 NaN`, `3 infinities`, `1 NaN and 1 infinity`."""
+    infinite = f"{inf} infinit{'y' if inf == 1 else 'ies'}" if inf else ""
+    return " and ".join(each for each in (f"{nan} NaN" if nan else "", infinite) if each)
 
 
 def _called(tensor: TensorFacts) -> str:

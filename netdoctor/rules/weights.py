@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from netdoctor.facts.weights import TensorFacts, WeightFacts
-from netdoctor.report import Severity
+from netdoctor.report import Severity, counted
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.weight_evidence import (
     WEIGHTS,
@@ -25,6 +25,7 @@ from netdoctor.rules.weight_evidence import (
 _SCALED = ("bias", "norm weight", "norm bias")
 _BEFORE_NORM = 100.0  # times the scale that other weights may have
 _LISTED = 8
+_NAMED = 3  # wiped weights that have a finding each
 _FEWEST_NORMAL = 4  # times the values from which a uniform weight counts as drawn at random
 _HALF = {"float16": (65504.0, 6.1035e-5)}  # largest value, smallest normal one
 
@@ -58,14 +59,12 @@ def zero_weight(facts: WeightFacts, *, threshold: float = 0.0) -> Iterator[Hit |
         said = f"the network was pruned: {reason}" if reason else f"not known to be trained: {why}"
         yield Skip(f"zero weights are not judged, {said}")
         return
-    gates = []
-    for each in zero:
-        if each.tied:
-            continue
-        if _never_opened(each, weights, zero, facts):
-            gates.append(each)
-        else:
-            yield _wiped(each, facts, threshold, why)
+    own = [each for each in zero if not each.tied]
+    gates = [each for each in own if _never_opened(each, weights, zero, facts)]
+    wiped = [each for each in own if each not in gates]
+    shown = wiped if len(wiped) <= _NAMED else wiped[:1]
+    for each in shown:
+        yield _wiped(each, facts, threshold, why, [one.name for one in wiped[len(shown) :]])
     if gates:
         yield _closed(gates, threshold)
 
@@ -92,12 +91,16 @@ def _bias_of(tensor: TensorFacts, facts: WeightFacts) -> TensorFacts | None:
     )
 
 
-def _wiped(tensor: TensorFacts, facts: WeightFacts, threshold: float, why: str) -> Hit:
+def _wiped(
+    tensor: TensorFacts, facts: WeightFacts, threshold: float, why: str, others: Sequence[str]
+) -> Hit:
+    more = f"; so are {counted(len(others), 'more weight')}" if others else ""
     return Hit(
         tensor.name,
-        f"all {tensor.values} values are zero, in a trained network ({why})",
+        f"all {tensor.values} values are zero, in a trained network ({why}){more}",
         {"largest": max(-tensor.minimum, tensor.maximum), "threshold": threshold,
-         "values": tensor.values, "role": tensor.role, "source": facts.source},
+         "values": tensor.values, "role": tensor.role, "source": facts.source,
+         **({"others": list(others)} if others else {})},
         "Load a checkpoint in which it is not zero; find what wiped it, or why its gradient was "
         "zero throughout training.",
     )  # fmt: skip
@@ -107,8 +110,8 @@ def _closed(gates: list[TensorFacts], threshold: float) -> Hit:
     names = [each.name for each in gates]
     return Hit(
         names[0],
-        f"{len(names)} weight(s) are still all zero, as gates, adapters and heads may start: they "
-        "have not been trained",
+        f"{counted(len(names), 'weight')} still all zero, as gates, adapters and heads may start: "
+        "not trained yet",
         {"largest": 0.0, "threshold": threshold, "weights": len(names), "others": names[1:]},
         "Nothing to do before they are trained; afterwards look whether the optimiser had them.",
         Severity.INFO,
@@ -294,7 +297,7 @@ def untrained_weights(facts: WeightFacts, *, threshold: int = 1000) -> Iterator[
         return
     names = [each.name for each in random]
     first = f"{random[0].initialisation}" + ("" if is_trained else f", as {names[0]}")
-    message = f"{len(names)} of {len(tested)} weights look as drawn at random ({first})" + (
+    message = f"{_of(names, tested)} as drawn at random ({first})" + (
         ": never trained, or not loaded" if is_trained else ": the network looks untrained"
     )
     yield Hit(
@@ -305,3 +308,9 @@ def untrained_weights(facts: WeightFacts, *, threshold: int = 1000) -> Iterator[
         "Look whether the checkpoint has it under another name, and whether the optimiser was "
         "given it; nothing to do for a network or head that is still to be trained.",
     )  # fmt: skip
+
+
+def _of(some: Sequence[object], all_of_them: Sequence[object]) -> str:
+    if len(all_of_them) == 1:
+        return "the one weight large enough to tell looks"
+    return f"{len(some)} of {len(all_of_them)} weights look"

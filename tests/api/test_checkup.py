@@ -204,6 +204,37 @@ def test_what_the_time_does_not_reach_is_skipped(monkeypatch: pytest.MonkeyPatch
         "skipped",
     ]
     assert "the time limit of 5 s" in str(report.table("checks").rows)
+    assert report.conclusion().startswith("undecided: there was no time for check-forward, ")
+    told = [each.rule for each in report.skipped if each.subject is None]
+    assert len(told) == len(set(told))
+
+
+def test_labels_that_the_models_own_loss_refuses_are_told() -> None:
+    inputs, target = subjects.samples(40)
+    own = [{"x": inputs[at : at + 8], "labels": target[at : at + 8] + 1} for at in range(0, 40, 8)]
+    report = netdoctor.checkup(subjects.OwnLoss(), own)
+    assert codes(report) == ["DAT004"]
+    assert report.exit_code() == 1
+
+
+def test_gradients_are_measured_where_the_caller_switched_them_off() -> None:
+    with torch.no_grad():
+        report = netdoctor.checkup(
+            subjects.Net(), subjects.loader(shuffle=True), also=["lrfind", "overfit"]
+        )
+    assert codes(report) == []
+    assert states(report)["gradflow"] == "done"
+
+
+def test_other_default_numbers_do_not_matter() -> None:
+    net, data = subjects.Net(), subjects.loader(shuffle=True)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        report = netdoctor.checkup(net, data)
+    finally:
+        torch.set_default_dtype(before)
+    assert codes(report) == []
 
 
 def test_a_pass_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,14 @@ def loader():
 
 def broken():
     raise OSError("no such disk")
+
+
+def elsewhere():
+    import os
+    import tempfile
+
+    os.chdir(tempfile.gettempdir())
+    return subjects.Net()
 """
 
 
@@ -128,3 +136,16 @@ def test_pictures_of_a_check_on_demand(checkup: CommandLine) -> None:
     )  # fmt: skip
     assert done.code == 0
     assert {each.suffix for each in Path("netdoctor-out").iterdir()} == {".png"}
+
+
+def test_reports_go_where_they_are_asked_for_though_user_code_changes_the_folder(
+    checkup: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = checkup(
+        "checkup", "checkup_command.py:elsewhere", "--data", "checkup_command:loader",
+        "--no-plots", "--report", "json=here.json",
+    )  # fmt: skip
+    assert done.code == 0
+    assert (tmp_path / "here.json").is_file()
+    assert Path.cwd() == tmp_path

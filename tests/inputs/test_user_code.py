@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netdoctor.errors import DataError, ModelError
-from netdoctor.inputs.user_code import call_user, guarded, import_object, near_paths
+from netdoctor.inputs.user_code import call_user, describe, guarded, import_object, near_paths
 
 
 def found(spec: str) -> object:
@@ -133,3 +133,13 @@ def test_the_hint_fits_what_an_import_raised(tmp_path: Path, source: str, hint: 
     with pytest.raises(ModelError) as caught:
         found(f"{tmp_path}/users_fault.py:make")
     assert hint in caught.value.hint
+
+
+class _MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_exception_without_a_text_and_one_with_a_very_long_one() -> None:
+    assert "_MuteError: (its text cannot be had: RuntimeError)" in describe(_MuteError())
+    assert len(describe(ValueError("x" * 100_000))) < 3000

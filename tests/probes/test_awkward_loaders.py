@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, get_worker_info
 
 from netdoctor import check_loader as with_processes
 from netdoctor.errors import DataError
-from tests.awkward_loaders import AWKWARD, Augmented
+from tests.awkward_loaders import AWKWARD, Augmented, graphs
 from tests.loaders import MEAN, STD, check_loader, crops, loader, normalised
 from tests.probes.randomness import Whole
 
@@ -23,6 +23,16 @@ def test_sound_data_in_awkward_forms_raise_nothing(name: str) -> None:
     report = check_loader(AWKWARD[name]())
     assert report.findings == ()
     assert report.facts.samples > 0
+
+
+def test_graphs_with_their_labels_beside_them_are_as_many_samples_as_labels() -> None:
+    batches = list(graphs())
+    for each in batches:
+        each.label = each.__dict__.pop("y")
+    pairs = [(each, each.__dict__.pop("label")) for each in batches]
+    report = check_loader(pairs)
+    assert report.findings == ()
+    assert report.facts.samples == 60
 
 
 class Failing(Augmented):

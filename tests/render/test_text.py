@@ -148,6 +148,20 @@ def test_quiet_shows_the_findings_at_or_above_the_limit_only() -> None:
     assert render_findings(SICK, None) == ""
 
 
+def test_quiet_tells_what_could_not_be_examined() -> None:
+    left_out = (NotExamined("gradflow", "the backward pass raised"),)
+    report = HEALTHY.replace(verdict="undecided: gradflow could not be made", not_examined=left_out)
+    text = render_findings(report, Severity.ERROR)
+    assert "gradflow: the backward pass raised" in text
+    assert text.endswith("\nundecided: gradflow could not be made\n")
+
+
+def test_of_many_rules_skipped_for_one_reason_the_first_are_named() -> None:
+    skipped = [Skipped(f"rule-{number}", "no log") for number in range(9)]
+    text = render(HEALTHY.replace(skipped=skipped))
+    assert "  rule-0, rule-1, rule-2, rule-3, rule-4, rule-5 and 3 more: no log\n" in text
+
+
 def test_an_empty_table_shows_its_headings() -> None:
     table = Table("t", "Calls", [Column("a", "layer")], [])
     assert render_plain(Report("x", "", tables=[table])) == "Calls\n  layer\n  ─────\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from netdoctor.facts.checkup import CheckFacts, CheckupFacts
@@ -9,6 +10,7 @@ from netdoctor.facts.forward import ForwardCall
 from netdoctor.facts.site import Site
 from netdoctor.report import Finding, Severity
 from netdoctor.rules.causes import folded
+from tests.rules.cases import facts as activations
 from tests.rules.cases import forward, moments
 
 ORDER = ("conv1", "relu1", "conv2", "relu2", "fc")
@@ -107,4 +109,51 @@ def test_the_same_in_many_layers_is_one_finding() -> None:
     ]
     assert told(*scales, finding("GRD006", "loss", Severity.WARNING)) == {
         "WGT006 conv1.weight": ["WGT006 fc.weight", "WGT006 conv2.weight", "GRD006 loss"]
+    }
+
+
+def test_values_of_the_input_are_not_put_down_to_the_network() -> None:
+    assert told(
+        finding("DAT001", "input"),
+        finding("WGT007", "conv2"),
+        finding("NUM001", "input"),
+    ) == {"DAT001 input": ["NUM001 input"], "WGT007 conv2": []}
+
+
+def test_unnormalised_input_explains_the_norm_layer_in_front_alone() -> None:
+    relu = [
+        dataclasses.replace(call, site=Site(name))
+        for call in activations().calls
+        for name in ("relu1", "relu2")
+    ]
+    checks = [
+        *facts().checks,
+        CheckFacts("activations", "done", facts=dataclasses.replace(activations(), calls=relu)),
+    ]
+    known = CheckupFacts(checks)
+    raw = finding("DAT003", "input", Severity.WARNING)
+    first, late = (finding("MOD004", name, Severity.WARNING) for name in ("conv1", "conv2"))
+    assert [each.code for each in folded([raw, first], known)] == ["DAT003"]
+    assert [each.code for each in folded([raw, late], known)] == ["DAT003", "MOD004"]
+
+
+def test_a_constant_output_explains_that_no_signal_is_left() -> None:
+    constant = finding("ACT004", "conv2#1")
+    behind, before = (
+        finding("NUM004", name, Severity.WARNING) for name in ("fc#1", "relu1#1")
+    )  # fmt: skip
+    assert told(constant, behind, before) == {
+        "ACT004 conv2#1": ["NUM004 fc#1"],
+        "NUM004 relu1#1": [],
+    }
+
+
+def test_overfitting_explains_the_gap_of_the_same_curves() -> None:
+    over = finding("CRV001", "training", Severity.WARNING)
+    same, other = (
+        finding("CRV004", name, Severity.WARNING) for name in ("training", "fine-tuning")
+    )  # fmt: skip
+    assert told(over, same, other) == {
+        "CRV001 training": ["CRV004 training"],
+        "CRV004 fine-tuning": [],
     }

@@ -227,3 +227,14 @@ def test_a_trained_network_tells_of_a_layer_that_was_wiped() -> None:
     with torch.no_grad():
         model.middle[0][0].weight.zero_()
     assert ("WGT002", "middle.0.0.weight") in alarms(model)
+
+
+def test_a_network_that_was_wiped_is_one_finding() -> None:
+    model = healthy("unet").trained(20)
+    with torch.no_grad():
+        for each in model.parameters():
+            if each.ndim > 1:
+                each.zero_()
+    errors = [each for each in findings(model) if each.severity is Severity.ERROR]
+    assert [each.code for each in errors] == ["WGT002"]
+    assert "more weights" in errors[0].message
