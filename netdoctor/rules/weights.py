@@ -182,8 +182,8 @@ def weight_scale(
 
     False alarm: the scale of a filter ahead of a batch norm is undone, so that small ones are not
     judged and large ones only from a hundred times `threshold`. The last layer may be small, as its
-    targets are, and a layer that started at zero, whose bias is small with it. Embeddings, gains, temperatures,
-    layer scales and running variances may have any scale.
+    targets are, and a layer that started at zero, whose bias is small with it. Embeddings, gains,
+    temperatures, layer scales and running variances may have any scale.
 
     Remedy: load an earlier checkpoint; lower the learning rate, clip gradients, check the
     initialisation.
