@@ -17,7 +17,7 @@ def _log(codes: str, name: str, **columns: Any) -> None:
     LOGS.append(f"log: {name}")
     SICK.append(
         Sick(LOGS[-1], frozenset(codes.split()),
-             lambda: subject("mlp-wine", trained("mlp-wine"), log=log))
+             lambda: subject("mlp-ReLU", trained("mlp-ReLU"), log=log))
     )  # fmt: skip
 
 
