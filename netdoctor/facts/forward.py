@@ -104,17 +104,19 @@ class StateFault:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NormFault:
-    """A norm layer whose running variance cannot be one.
+    """A norm layer whose running statistics cannot be those of what it is given.
 
     Attributes:
         path: of the layer.
         kind: its class.
         negative: number of channels whose running variance is below 0.
         off: number of channels whose normalised values have a hundred times the size that they
-            should have, or less than a thousandth of it.
+            should have, or less than a thousandth of it (a fiftieth where most are so small).
         channels: number of channels.
         smallest, largest: of the running variances.
         gain: the median channel's root mean square after normalising; 1 when all is well.
+        updates: of the statistics, by the layer's counter, although they are as they were made; 0
+            where they are not.
     """
 
     path: str
@@ -125,6 +127,7 @@ class NormFault:
     smallest: float
     largest: float
     gain: float
+    updates: int = 0
 
     @property
     def share(self) -> float:

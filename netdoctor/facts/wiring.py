@@ -60,6 +60,9 @@ class NormGap:
     values: int
 
 
+_LEARNT = 0.5  # of the loss by chance: no fresh network comes near it
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModeGap:
     """Outputs for the same samples in evaluation mode and in training mode without random masks.
@@ -69,6 +72,7 @@ class ModeGap:
         cosine: similarity of the two outputs, each centred over the samples.
         repeat_cosine: the same between two runs in training mode with different seeds.
         eval_loss, train_loss, repeat_loss: mean losses of the three runs; None without a target.
+        chance_loss: the loss of the training mode's outputs with each other's targets.
         norms: the norm layers with running statistics that used batch statistics, in call order.
         updates: how often the running statistics were updated in training; None if not counted.
         untouched: whether all running means are 0 and all running variances 1.
@@ -83,6 +87,14 @@ class ModeGap:
     norms: tuple[NormGap, ...]
     updates: int | None
     untouched: bool
+    chance_loss: float | None = None
+
+    @property
+    def has_learnt(self) -> bool:
+        """Whether training mode's outputs fit their own targets far better than each other's."""
+        if self.train_loss is None or self.chance_loss is None:
+            return False
+        return self.train_loss < _LEARNT * self.chance_loss
 
     @property
     def worst(self) -> NormGap:

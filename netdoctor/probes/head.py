@@ -22,7 +22,9 @@ from netdoctor.observe import Call, Watch, observe
 from netdoctor.observe.tracing import Trace
 from netdoctor.probes.broadcasts import broadcasts_in
 
-_LARGE = 3.0  # spread of the random weights: far from what training leaves, small enough for exp
+# Spreads of the random weights: one far from what training leaves and small enough for exp; and one
+# of the other sign so large that what only happened to be small leaves [0, 1].
+_SPREADS = (3.0, -300.0)
 
 
 def measure(
@@ -178,10 +180,10 @@ class _Head:
         self.model.eval()
         source = torch.Generator().manual_seed(self.seed)
         drawn = [torch.randn(each.shape, generator=source).to(each) for each in weights]
-        for sign in (_LARGE, -_LARGE):
+        for spread in _SPREADS:
             for weight, random in zip(weights, drawn, strict=True):
                 fan_in = weight[0].numel() if weight.ndim > 1 else 1
-                weight.copy_(sign * random / fan_in**0.5)
+                weight.copy_(spread * random / fan_in**0.5)
             self.shaken += values_of(main_output(batch.call(self.model))[0], axis)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,6 +60,7 @@ def measure_mode_gap(
         eval_loss=evaluated[1],
         train_loss=trained[1],
         repeat_loss=again[1],
+        chance_loss=trained[2],
         norms=tuple(gaps.found.values()),
         updates=_updates(norms.values()),
         untouched=norms_are_untouched(model),
@@ -77,8 +79,8 @@ def _run(
     objective: Objective | None,
     gaps: _NormGaps | None,
     seed: int | None = None,
-) -> tuple[Tensor, float | None]:
-    """Output and loss in training mode where norm gaps are wanted, else in evaluation mode."""
+) -> tuple[Tensor, float | None, float | None]:
+    """Output, loss and chance loss in training mode where norm gaps are wanted, else evaluation."""
     training = gaps is not None
     with observe(model, gaps or (lambda call: None), watch=("module",)), torch.no_grad():
         model.train(training)
@@ -94,7 +96,16 @@ def _run(
             raise UnsuitableError("the output has no floating-point tensor with one row a sample")
         if not bool(torch.isfinite(main).all()):
             raise UnsuitableError("the output is not finite")
-        return main.detach().float().clone(), _loss(objective, output, batch)
+        chance = _loss(objective, output, _exchanged(batch))
+        return main.detach().float().clone(), _loss(objective, output, batch), chance
+
+
+def _exchanged(batch: Batch) -> Batch:
+    """The batch with each sample's target taken from half the batch away."""
+    target = batch.target
+    if not isinstance(target, Tensor) or not target.ndim:
+        return batch
+    return dataclasses.replace(batch, target=target.roll(len(target) // 2, 0))
 
 
 def _loss(objective: Objective | None, output: Any, batch: Batch) -> float | None:

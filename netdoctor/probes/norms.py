@@ -11,6 +11,7 @@ from netdoctor.probes.state import is_finite
 
 _BLOWN_UP = 100.0  # times the size that a normalised channel has
 _VANISHED = 1e-3
+_MOSTLY = 0.02  # the same of the median channel: all of them are far too small
 _SAMPLES = 8
 
 
@@ -35,6 +36,7 @@ class NormWatch:
             return
         if not bool(mean.any()) and bool((variance == 1).all()):
             self.fresh = True
+            self._note_forgotten(call, norm, len(mean))
         elif not isinstance(norm, nn.modules.batchnorm._NormBase):
             return  # it may have its channels elsewhere
         elif is_finite(variance) and is_finite(mean):
@@ -42,7 +44,21 @@ class NormWatch:
 
     def faults(self) -> tuple[NormFault, ...]:
         """The layers whose statistics do not fit; none where the network is fresh."""
-        return tuple(each for each in self._faults.values() if each.negative or not self.fresh)
+        return tuple(
+            each
+            for each in self._faults.values()
+            if each.negative or each.updates or not self.fresh
+        )
+
+    def _note_forgotten(self, call: Call, norm: nn.Module, channels: int) -> None:
+        """Notes statistics that were estimated, as the counter says, and are gone."""
+        counter = getattr(norm, "num_batches_tracked", None)
+        if not isinstance(counter, Tensor) or not int(counter):
+            return
+        self._faults[call.site.path] = NormFault(
+            path=call.site.path, kind=type(norm).__name__, negative=0, off=channels,
+            channels=channels, smallest=1.0, largest=1.0, gain=float("nan"), updates=int(counter),
+        )  # fmt: skip
 
     def _compare(self, call: Call, mean: Tensor, variance: Tensor, eps: float) -> None:
         given = next((each for each in call.inputs if each.is_floating_point()), None)
@@ -52,7 +68,8 @@ class NormWatch:
         apart = (channels - mean.float()[:, None]).square().mean(1)
         gain = (apart / (variance.float() + eps).clamp_min(1e-30)).sqrt()
         negative = int((variance < 0).sum())
-        off = (gain > _BLOWN_UP) | ((gain < _VANISHED) & (channels.var(1, correction=0) > 1e-12))
+        least = _MOSTLY if float(gain.median()) < _MOSTLY else _VANISHED
+        off = (gain > _BLOWN_UP) | ((gain < least) & (channels.var(1, correction=0) > 1e-12))
         if negative or bool(off.any()):
             self._faults[call.site.path] = NormFault(
                 path=call.site.path,

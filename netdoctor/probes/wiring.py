@@ -45,10 +45,12 @@ def measure(
         checks: which of the three to do.
     """
     given = list(batches)
+    told = fresh
     fresh = True if fresh is None and norms_are_untouched(model) else fresh
 
     def tried(check: Check, run: Callable[[], Measured]) -> Measured | Unmeasured:
-        reason = "not asked for" if check not in checks else _needless(check, fresh, synthetic)
+        known = told if check == "mode-gap" else fresh  # which sees what the network has learnt
+        reason = "not asked for" if check not in checks else _needless(check, known, synthetic)
         if reason:
             return Unmeasured(reason)
         try:

@@ -12,11 +12,12 @@ REFUSED = ("DAT004", "DAT010")
 """Targets that a loss refuses: told by each check that computes one."""
 
 # What is early explains what comes later; a rule is left to one check, even where several could
-# judge it. NUM001 and NUM002 are judged over all batches by activations.
+# judge it. NUM001 and NUM002 are judged over all batches by activations, and WGT007 once more by
+# what the norm layers are given.
 CHECKS: dict[str, tuple[str, ...]] = {
     "check-loader": ("DAT",),
     "check-weights": tuple(f"WGT00{number}" for number in range(1, 9)),
-    "check-forward": ("NUM", "MOD001", "MOD003", "MOD004", "ACT004", *REFUSED),
+    "check-forward": ("NUM", "MOD001", "MOD003", "MOD004", "ACT004", "WGT007", *REFUSED),
     "activations": ("ACT001", "ACT002", "ACT003", "NUM001", "NUM002"),
     "gradflow": ("GRD", "MOD002", *REFUSED),
     "diagnose-curves": COMMAND_RULES["diagnose-curves"],

@@ -69,8 +69,10 @@ def broken_norm_statistics(
 
     Measures: the share of a batch norm's channels whose values, normalised with the running mean
     and variance, have more than a hundred times the size that they should have, or less than a
-    thousandth of it; from `threshold` a finding. A negative running variance always is one. Where
-    there was no forward pass: the share of running variances below 1e-10 behind a weight that is
+    thousandth of it (a fiftieth, where the median channel has); from `threshold` a finding. A
+    negative running variance always is one, and so are statistics as the layer was made with
+    (mean 0, variance 1) although its counter says that they were updated. Where there was no
+    forward pass: the share of running variances below 1e-10 behind a weight that is
     not small itself; from `vanished` a finding.
 
     Why: in evaluation mode the layer blows its input up or wipes it out; training mode, which uses
@@ -89,17 +91,21 @@ def broken_norm_statistics(
     if isinstance(facts, WeightFacts):
         yield from impossible_variances(facts, vanished)
         return
-    if facts.synthetic and not any(fault.negative for fault in facts.norms):
+    if facts.synthetic and not any(fault.negative or fault.updates for fault in facts.norms):
         yield Skip("the input is random, which is not what a trained norm layer expects")
         return
     for fault in facts.norms:
         share = fault.share
-        if not fault.negative and (share < threshold or facts.synthetic):
+        certain = fault.negative or fault.updates
+        if not certain and (share < threshold or facts.synthetic):
             continue
         what = (
             f"{fault.negative} of {fault.channels} running variances are negative, down to "
             f"{fault.smallest:.4g}"
             if fault.negative
+            else f"the running statistics are those that it was made with (mean 0, variance 1), "
+            f"although they were updated {fault.updates} times: they were not loaded, or reset"
+            if fault.updates
             else f"the running statistics of {fault.off} of {fault.channels} channels are off: "
             f"normalised values have {fault.gain:.3g} times the size that they should have "
             f"(running variances from {fault.smallest:.3g} to {fault.largest:.3g})"
@@ -108,7 +114,8 @@ def broken_norm_statistics(
             fault.path,
             f"{what}, in {fault.kind}",
             {"share": share, "threshold": threshold, "negative": fault.negative, "off": fault.off,
-             "channels": fault.channels, "gain": fault.gain, "smallest": fault.smallest},
+             "channels": fault.channels, "gain": fault.gain, "smallest": fault.smallest,
+             **({"updates": fault.updates} if fault.updates else {})},
             "Estimate the running statistics again: forward passes in training mode over real "
             "data, without an optimiser step; or load a checkpoint before they broke.",
         )  # fmt: skip

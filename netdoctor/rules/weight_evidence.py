@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 
 from netdoctor.facts.weights import TensorFacts, WeightFacts
 
 WEIGHTS = ("convolution", "linear", "embedding", "recurrent")
+_LARGE, _SMALL = 20.0, 0.01  # scales that other networks' weights have too
+_FEWEST_OTHERS = 2
+_UNMOVED = 10.0  # times a weight's values that its bias has where only the weight was scaled
 _SPARSE = 0.05  # share of exact zeros from which a weight counts as pruned
 _GATES = re.compile(
     r"lora_?b|lora_?up|lora_embedding_b|zero_?conv|zero_?module|controlnet_|adaln|ada_ln|adapter|"
@@ -146,3 +150,49 @@ def surely_drawn(tensor: TensorFacts, fewest: int) -> bool:
 def _near(tensor: TensorFacts, variances: list[float]) -> bool:
     near = max(0.01, 3 / math.sqrt(2 * tensor.values))
     return any(abs(tensor.std / math.sqrt(each) - 1) < near for each in variances if each > 0)
+
+
+def bias_of(tensor: TensorFacts, facts: WeightFacts) -> TensorFacts | None:
+    """The bias beside a weight; None where there is none."""
+    stem, _, last = tensor.name.rpartition(".")
+    name = f"{stem}.{last.replace('weight', 'bias')}" if stem else last.replace("weight", "bias")
+    return next(
+        (each for each in facts.tensors if each.name == name != tensor.name and not each.group),
+        None,
+    )
+
+
+def stands_out(
+    tensor: TensorFacts, facts: WeightFacts, above: float, below: float
+) -> tuple[float, str, float]:
+    """Whether a weight's scale is far from that of the network's other weights.
+
+    Args:
+        tensor: the weight.
+        facts: of the whole network.
+        above: times the others' median from which it is too large.
+        below: the same from which it is too small; 0 where small ones are not judged.
+
+    Returns:
+        The limit that it is beyond, what to say, and its scale over the median; 0 and "" if none.
+    """
+    scaled = [
+        each
+        for each in judged(facts)
+        if each.role != "embedding" and not each.all_zero and math.isfinite(each.norm)
+    ]
+    others = [gain(each) for each in scaled if each is not tensor]
+    known = len(others) < len(scaled) and len(others) >= _FEWEST_OTHERS
+    if not known or tensor.frozen or before_batch_norm(tensor, facts):
+        return 0.0, "", 0.0
+    scale, median = gain(tensor), statistics.median(others)
+    times = scale / median
+    told = f"it multiplies the scale of its input by about {scale:.3g}, the others by {median:.3g}"
+    if scale >= _LARGE and times >= above:
+        return above, told, times
+    if scale <= _SMALL and times <= below and tensor is not scaled[-1]:
+        bias = bias_of(tensor, facts)
+        tops = [max(-each.minimum, each.maximum) for each in (tensor, bias) if each is not None]
+        if not starts_at_zero(tensor) and len(tops) > 1 and tops[1] >= _UNMOVED * tops[0]:
+            return below, told, times
+    return 0.0, "", 0.0

@@ -11,11 +11,13 @@ from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.weight_evidence import (
     WEIGHTS,
     before_batch_norm,
+    bias_of,
     depthwise,
     gain,
     judged,
     kin,
     pruned,
+    stands_out,
     starts_at_zero,
     surely_drawn,
     trained,
@@ -73,22 +75,13 @@ def _never_opened(
     tensor: TensorFacts, weights: list[TensorFacts], zero: list[TensorFacts], facts: WeightFacts
 ) -> bool:
     """Whether it may just not have left the zeros that it started as."""
-    bias = _bias_of(tensor, facts)
+    bias = bias_of(tensor, facts)
     if bias is not None and not bias.all_zero:
         return False  # a bias moves with its weight
     like = kin(tensor, weights)
     if not like and not starts_at_zero(tensor):
         return facts.fresh is None and tensor is weights[-1]
     return all(any(each is one for one in zero) for each in like)
-
-
-def _bias_of(tensor: TensorFacts, facts: WeightFacts) -> TensorFacts | None:
-    stem, _, last = tensor.name.rpartition(".")
-    name = f"{stem}.{last.replace('weight', 'bias')}" if stem else last.replace("weight", "bias")
-    return next(
-        (each for each in facts.tensors if each.name == name != tensor.name and not each.group),
-        None,
-    )
 
 
 def _wiped(
@@ -173,13 +166,17 @@ def weight_scale(
     largest: float = 1e6,
     drawn: float = 5.0,
     half: float = 0.5,
+    above: float = 25.0,
+    below: float = 0.005,
 ) -> Iterator[Hit | Skip]:
     """A weight is far larger or smaller than its layer can work with.
 
     Measures: the root mean square of a convolution's, linear or recurrent weight times the root of
     its fan-in, about 1 to 2 where a layer keeps the scale of its input; from `threshold` or, in a
     trained network, below `smallest` a finding; from `drawn` where a model's weight looks as drawn
-    at random, and with no common deviation. So is a single value beyond `largest` in a weight,
+    at random, and with no common deviation. So is one of at least 20 that is `above` times the
+    median of the network's others and, in a trained network, one of at most 0.01 that is `below`
+    times it while its bias is of the usual size. So is a single value beyond `largest` in a weight,
     bias or norm layer, a float16 value beyond the share `half` of the type's largest, and a float16
     weight all of whose values are too small for the type's full precision.
 
@@ -187,8 +184,9 @@ def weight_scale(
     step before NaN.
 
     False alarm: the scale of a filter ahead of a batch norm is undone, so that small ones are not
-    judged and large ones only from a hundred times `threshold`. Embeddings, gains, temperatures,
-    layer scales and running variances may have any scale.
+    judged and large ones only from a hundred times `threshold`. The last layer may be small, as its
+    targets are, and a layer that started at zero, whose bias is small with it. Embeddings, gains,
+    temperatures, layer scales and running variances may have any scale.
 
     Remedy: load an earlier checkpoint; lower the learning rate, clip gradients, check the
     initialisation.
@@ -209,6 +207,8 @@ def weight_scale(
             value = top / _HALF[each.dtype][0]
         elif id(each) in weights:
             limit, what, value = _off_scale(each, facts, threshold, smallest, is_trained)
+            if not what:
+                limit, what, value = stands_out(each, facts, above, below if is_trained else 0.0)
             if not what and _drawn_too_large(each, facts, drawn):
                 limit, value = drawn, gain(each)
                 what = (

@@ -95,7 +95,8 @@ def train_eval_gap(
     Why: the network has learnt, but what is deployed is not what was trained.
 
     False alarm: data from elsewhere than the training data also have other statistics: then the
-    finding says that the network does not fit these data. Fresh weights or statistics, random
+    finding says that the network does not fit these data. Fresh weights, fresh statistics of a
+    network whose outputs fit their own targets no better than each other's, random
     input, networks without running statistics, fewer than `min_samples` samples, `min_values`
     values a channel or `min_updates` updates of the statistics, and a training mode that is random
     in itself are not judged.
@@ -221,13 +222,13 @@ def _unmix(kind: str) -> str:
 def _no_comparison(gap: ModeGap, min_samples: int, min_values: int, min_updates: int) -> str:
     """Why the two modes cannot be compared; empty when they can."""
     values = min(norm.values for norm in gap.norms)
-    if gap.untouched:
+    if gap.untouched and not gap.has_learnt:
         return "the running statistics are as they were made: no batch has updated them"
     if gap.samples < min_samples:
         return f"{gap.samples} samples, {min_samples} are needed"
     if values < min_values:
         return f"{values} values a channel make no statistics, {min_values} are needed"
-    if gap.updates is not None and gap.updates < min_updates:
+    if gap.updates is not None and gap.updates < min_updates and not gap.untouched:
         return f"the running statistics were updated {gap.updates} times only"
     return ""
 

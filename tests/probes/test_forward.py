@@ -568,8 +568,32 @@ def test_norms_of_any_make_tell_that_they_are_fresh(norm: Any) -> None:
     assert (facts.fresh_norms, facts.norms) == (False, ())
 
 
+def test_statistics_that_were_updated_and_are_as_they_were_made_are_broken() -> None:
+    model, data = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), [torch.randn(4, 3, 5, 5)]
+    assert facts_of(model.eval(), data).norms == ()
+    model[1].num_batches_tracked += 7
+    (fault,) = facts_of(model, data).norms
+    assert (fault.path, fault.updates, fault.off) == ("1", 7, 4)
+    (found,) = checked(model, data).findings
+    assert (found.code, found.evidence["updates"]) == ("WGT007", 7)
+
+
+def test_variances_that_are_all_far_too_large_are_broken_and_a_few_are_not() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 20, 1), nn.BatchNorm2d(20)).eval()
+    nn.init.constant_(model[0].weight, 0.3)
+    data = [torch.randn(4, 3, 5, 5)]
+    model[1].running_mean += 0.1
+    model[1].running_var[:6] *= 2e4  # channels that these data hardly reach
+    assert facts_of(model, data).norms == ()
+    model[1].running_var[6:] *= 2e4
+    (fault,) = facts_of(model, data).norms
+    assert fault.off == 20
+
+
 def test_a_norm_with_its_activation_inside_has_broken_statistics_too() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), NormWithActivation(4)).eval()
+    nn.init.constant_(model[0].weight, 0.5)
     model[1].running_var.fill_(1e-12)
     (fault,) = facts_of(model, [torch.randn(4, 3, 5, 5)]).norms
     assert (fault.path, fault.off, fault.kind) == ("1", 4, "NormWithActivation")

@@ -331,6 +331,26 @@ def test_the_model_is_left_as_it_was(training: bool) -> None:
     assert fingerprint(network) == before
 
 
+class Distance(nn.Module):
+    """One less the distance of two codes: between 0 and 1 for as long as the codes are small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.code = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1 - 0.01 * (self.code(x) - self.code(x.flip(0))).square().mean(1)
+
+
+def test_an_output_that_happens_to_lie_in_0_to_1_is_no_sigmoid() -> None:
+    source = torch.Generator().manual_seed(0)
+    x = 0.2 * torch.randn(16, 6, generator=source)
+    facts = head.measure(Distance(), [Batch((x,), {}, (x[:, 0] > 0).float(), 16)], Objective("bce"))
+    assert facts.evaluation.in_unit == 16
+    assert found(facts) == []
+
+
 def test_the_sample_network_with_a_softmax_is_found_and_its_siblings_are_not() -> None:
     batches = [Batch((x,), {}, y, len(x)) for x, y in [next(iter(shapes.test_loader()))]]
     (finding,) = found(head.measure(networks.sick_softmax(), batches, Objective()))

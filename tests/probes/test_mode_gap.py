@@ -164,6 +164,15 @@ def test_what_cannot_be_compared_is_skipped_with_the_reason() -> None:
     assert "as they were made" in skipped(untouched, pictures(), rule)
 
 
+def test_statistics_that_were_reset_are_found_where_the_network_has_learnt() -> None:
+    model = networks.healthy()
+    for norm in norms(model):
+        norm.reset_running_stats()
+    assert len(gaps(model, pictures(), Objective())) == 1
+    strangers = [Batch(each.args, {}, each.target.roll(5), each.size) for each in pictures()]
+    assert "as they were made" in skipped(model, strangers, "train-eval-gap")
+
+
 def test_the_model_and_the_random_states_are_left_as_they_were() -> None:
     model = networks.healthy()
     before, random = fingerprint(model), torch.get_rng_state()

@@ -126,6 +126,50 @@ def test_weights_drawn_without_regard_to_the_fan_in_are_out_of_scale() -> None:
     assert alarms(model) == []
 
 
+def moved(*layers: nn.Module) -> nn.Sequential:
+    """Layers whose weights follow no distribution of fresh ones, as after training."""
+    torch.manual_seed(0)
+    model = nn.Sequential(*layers)
+    with torch.no_grad():
+        for each in model.parameters():
+            each.copy_(each + 2 * each.std() * torch.rand(each.shape).pow(6))
+    return model
+
+
+def four_layers() -> nn.Sequential:
+    sizes = [nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64)]
+    return moved(*sizes, nn.ReLU(), nn.Linear(64, 10))
+
+
+@pytest.mark.parametrize(("place", "factor"), [(0, 100), (2, 100), (6, 100), (0, 1e-3), (4, 1e-3)])
+def test_a_weight_far_from_the_scale_of_the_others_is_told(place: int, factor: float) -> None:
+    model = four_layers()
+    assert alarms(model) == []
+    with torch.no_grad():
+        model[place].weight *= factor
+    (found,) = findings(model)
+    assert (found.code, found.subject) == ("WGT006", f"{place}.weight")
+    assert found.evidence["measured"] == pytest.approx(factor, rel=0.7)
+
+
+def test_small_last_layers_and_layers_that_started_at_zero_are_quiet() -> None:
+    model = four_layers()
+    with torch.no_grad():
+        model[6].weight *= 1e-3  # as small as its targets
+        model[2].weight *= 1e-3
+        model[2].bias *= 1e-3  # a gate that has just begun to open
+    assert alarms(model) == []
+
+
+def test_the_scale_of_a_frozen_projection_is_chosen() -> None:
+    model = four_layers()
+    with torch.no_grad():
+        model[0].weight *= 60
+    assert alarms(model) == [("WGT006", "0.weight")]
+    model[0].requires_grad_(False)
+    assert alarms(model) == []
+
+
 def test_a_new_head_on_a_trained_network_is_an_info() -> None:
     model = convolutional()
     model[-1] = nn.Linear(24, 100)

@@ -56,12 +56,13 @@ def copies(count: int) -> WeightFacts:
 
 
 def scaled(gain: float) -> WeightFacts:
-    """The layer multiplies the scale of its input by so much."""
+    """The layer multiplies the scale of its input by so much; a single other one is healthy."""
     rms = gain / 4
-    return trained_weights(
-        weight("conv2.weight", shape=(16, 16, 1, 1), maximum=3 * rms, minimum=-3 * rms, std=rms,
-               norm=rms * 16)
+    large = weight(
+        "conv2.weight", shape=(16, 16, 1, 1), maximum=3 * rms, minimum=-3 * rms, std=rms,
+        norm=rms * 16,
     )  # fmt: skip
+    return WeightFacts("net", (large, weight("conv9.weight")), False)
 
 
 def untrained(values: int) -> WeightFacts:

@@ -1,0 +1,1 @@
+"""Small networks of many kinds, their data and their training: subjects of `checkup`."""
