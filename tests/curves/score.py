@@ -1,8 +1,8 @@
 """Counts what is found, rightly named and falsely alarmed on the labelled training logs.
 
 `python -m tests.curves.score --held-out`, `--held-out-2` and `--held-out-3` print totals by
-condition. Tune on the others: `--tuning` and `--tuning-3` also list each log that was missed. `--peers BIN`
-adds runmedic and trainspotter from that folder of programs.
+condition. Tune on the others: `--tuning` and `--tuning-3` also list each log that was missed.
+`--peers BIN` adds runmedic and trainspotter from that folder of programs.
 """
 
 from __future__ import annotations
