@@ -33,7 +33,9 @@ def unstable_training(
     `threshold` on, if it is also `level_share` of the loss's level; or from `small` on, if it is
     `small_level` of the level and validation jumps with it: of a loss that is low most of the
     time; or if it climbs `swings` times by 6 % of its fall and a third of its level, and
-    validation jumps as well.
+    validation jumps as well (twice as often, and validation too: also of a run that settles in
+    the end); or from ten times `threshold` on, if it is half of `level_share`, and validation
+    jumps as much.
 
     Why: the steps overshoot. The weights that training ends with are a matter of luck.
 
@@ -58,7 +60,9 @@ def unstable_training(
     swings_on = train.swings >= swings and not train.by_chance
     swinging = swings_on and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
-    if not clear and not ((low or swinging) and _felt(facts, train)):
+    wild = share >= 10 * threshold and _worth(train, relative, level_share / 2)
+    shaken = _shaken(facts, 2 * swings)
+    if not clear and not shaken and not ((low or swinging or wild) and _felt(facts, train)):
         return
     if train.roughness < _BEYOND_CHANCE * train.by_chance:
         return
@@ -73,6 +77,14 @@ def unstable_training(
         "Lower the learning rate (`netdoctor lrfind` suggests one), clip gradients, or use "
         "larger batches.",
     )  # fmt: skip
+
+
+def _shaken(facts: CurveFacts, swings: int) -> bool:
+    """Whether training and validation climb so often, from epoch to epoch, though it may settle."""
+    train, validation = facts.loss.train, facts.loss.validation
+    if train is None or validation is None or train.by_chance or validation.by_chance:
+        return False
+    return min(train.swings, validation.swings) >= swings
 
 
 def _worth(train: Track, relative: float | None, least: float) -> bool:
@@ -158,8 +170,10 @@ def divergence_of_loss(
     `threshold` on, if the last tenth of the points all stay up and the rise is beyond the noise.
     Where only a validation loss is logged, four times as much is asked: overfitting raises it too.
     Half as much is enough where the validation loss has diverged as well, three tenths where both
-    climb to the last point. A training loss that climbs from its first point on, and an accuracy
-    that falls back to guessing, are findings too.
+    climb to the last point. A training loss that climbs from its first point on, one that loses
+    half of what it had fallen together with validation (three quarters alone), one that explodes
+    and is never again as low as at first, and an accuracy that falls back to guessing, are
+    findings too.
 
     Why: the weights are past saving; training longer makes nothing better.
 
@@ -237,14 +251,16 @@ def oscillating_validation(
     quiet = pair.share and validation.roughness < least_metric
     relative = _relative(validation)
     low = share >= small and relative is not None and relative >= small_level
-    clear = share >= threshold or low or _swinging(pair, validation, share >= small)
-    if not clear or validation.roughness < over_train * smooth or quiet:
+    swinging = _swinging(pair, validation, share >= small)
+    smoother = validation.roughness >= over_train * smooth or swinging
+    if not (share >= threshold or low or swinging) or not smoother or quiet:
         return
     if validation.roughness < _BEYOND_CHANCE * validation.by_chance:
         return
     if relative is not None and relative < least_level:
         return
-    if not_learning(facts) or (_near_floor(validation) and not _all_over(pair, validation, share)):
+    plain = swinging or _all_over(pair, validation, share)
+    if not_learning(facts) or (_near_floor(validation) and not plain):
         return
     yield Hit(
         facts.subject,
