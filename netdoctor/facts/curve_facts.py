@@ -76,7 +76,8 @@ class Track:
         by_chance: what roughness would be if single steps were independent; 0 where each point
             is an epoch.
         middle: level of the last three quarters.
-        swings: how often it goes up by 6 % of its range and 30 % of `middle`, after coming down.
+        swings: how often it goes up by 6 % of its range and 30 % of `middle`, after coming down;
+            where points are stretches of steps, by eight times `by_chance` as well.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
         best: best value of the trend; `best_index` of y itself.
@@ -90,6 +91,7 @@ class Track:
         steadiness: Mann and Kendall's standard score of its improvement after the first eighth;
             above 3 a run that stands still does not come.
         spikes: of the log's own points.
+        first, highest: of the log's own points.
     """
 
     name: str
@@ -117,6 +119,8 @@ class Track:
     thirds: tuple[float, float, float] = (0.0, 0.0, 0.0)
     steadiness: float = 0.0
     spikes: tuple[Spike, ...] = ()
+    first: float = float("nan")
+    highest: float = float("nan")
 
     def __post_init__(self) -> None:
         if not len(self.x) == len(self.y) == len(self.trend) > 0:
@@ -227,7 +231,8 @@ class Chance:
         classes: number of classes.
         loss: their cross-entropy, ln C.
         accuracy: 1 / C.
-        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`. A loss alone
+        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`, `the first
+            loss`. A loss alone
             tells nothing: a language model passes ln 10, a regression starts at ln 2.
     """
 

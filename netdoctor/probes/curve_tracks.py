@@ -16,6 +16,7 @@ _MOST_EPOCHS = 400
 _MOST_STEPS = 60
 _FLAT = 0.08
 _SAMPLE = 20_000
+_SURE_SWING = 8.0  # standard deviations of a point, where single steps make it
 
 
 def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ()) -> Track | None:
@@ -36,12 +37,17 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
     by = "mean" if curve.role.endswith("metric") else "median"
     xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS, by)
     better = curve.better if curve.role.endswith("metric") else -1
-    measured = _measured(curve, better, len(y), xs, ys)
+    measured = dataclasses.replace(
+        _measured(curve, better, len(y), xs, ys), first=float(y[0]), highest=float(y.max())
+    )
     single = curve.role == "train loss" and (axis != "epoch" or _within_epochs(xs))
     if len(ys) < len(y) or single:
         of_point = (1.25 if len(ys) < len(y) else 1.0) * noise(y[-_SAMPLE:])
         by_chance = of_point * (len(ys) / len(y)) ** 0.5
-        measured = dataclasses.replace(measured, by_chance=by_chance)
+        swings = _climbs(
+            -better * ys, max(_swing(measured.trend, measured.middle), _SURE_SWING * by_chance)
+        )
+        measured = dataclasses.replace(measured, by_chance=by_chance, swings=swings)
     if curve.role != "train loss":
         return measured
     found = spikes(x, y, measured.drop, rises, axis != "epoch")
@@ -81,13 +87,12 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
     end = level(y[-few:])
     best = int(cost.argmin())
     middle = level(y[len(y) // 4 :])
-    swing = max(0.06 * float(np.ptp(smooth)), 0.3 * abs(middle))
     change, error = _late(-better * y, late)
     return Track(
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, by_chance=0.0,
         roughness=_rough(y),
-        middle=middle, swings=_climbs(-better * y, swing),
+        middle=middle, swings=_climbs(-better * y, _swing(smooth, middle)),
         start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),
@@ -95,6 +100,11 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
         flat_from=_flat_from(x, cost, -better * end, sigma),
         thirds=thirds(y), steadiness=steadiness(-better * y),
     )  # fmt: skip
+
+
+def _swing(smooth: Floats, middle: float) -> float:
+    """How far it has to climb for a swing."""
+    return max(0.06 * float(np.ptp(smooth)), 0.3 * abs(middle))
 
 
 def _start(y: Floats) -> float:

@@ -161,10 +161,10 @@ def _unlearnt(facts: CurveFacts, main: Track) -> float:
 
 def _exploded(main: Track) -> float:
     """The end over the first point, of a loss that shot up and never was as low again."""
-    first, others = float(main.y[0]), main.y[1:]
+    first, others = main.first, main.y[1:]
     if main.role != "train loss" or len(others) < 8 or main.y.min() <= 0:
         return 0.0
-    shot_up = others.max() > _EXPLOSION * first and others.min() > 1.2 * first
+    shot_up = main.highest > _EXPLOSION * first and others.min() > 1.2 * first
     return main.end / first if shot_up else 0.0
 
 

@@ -57,14 +57,14 @@ def unstable_training(
     share = train.share(train.roughness)
     relative = _relative(train)
     clear = share >= threshold and _worth(train, relative, level_share)
-    swings_on = train.swings >= swings and not train.by_chance
+    swings_on = train.swings >= swings
     swinging = swings_on and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
     wild = share >= 10 * threshold and _worth(train, relative, level_share / 2)
-    shaken = _shaken(facts, 2 * swings)
+    shaken = min(each.swings for each in facts.loss.tracks) >= 2 * swings
     if not clear and not shaken and not ((low or swinging or wild) and _felt(facts, train)):
         return
-    if train.roughness < _BEYOND_CHANCE * train.by_chance:
+    if train.roughness < _BEYOND_CHANCE * train.by_chance and not shaken:
         return
     if not_learning(facts) or (diverged(facts) is not None and not swings_on):
         return
@@ -77,14 +77,6 @@ def unstable_training(
         "Lower the learning rate (`netdoctor lrfind` suggests one), clip gradients, or use "
         "larger batches.",
     )  # fmt: skip
-
-
-def _shaken(facts: CurveFacts, swings: int) -> bool:
-    """Whether training and validation climb so often, from epoch to epoch, though it may settle."""
-    train, validation = facts.loss.train, facts.loss.validation
-    if train is None or validation is None or train.by_chance or validation.by_chance:
-        return False
-    return min(train.swings, validation.swings) >= swings
 
 
 def _worth(train: Track, relative: float | None, least: float) -> bool:
@@ -225,8 +217,8 @@ def oscillating_validation(
     its own trend after the first quarter, as a share of how far it improved in all. A warning
     from `threshold` on, or from `small` on if it is `small_level` of the loss's level; if it is
     `over_train` times the training curve's scatter; of a metric that is a share, `least_metric`
-    at least, of a positive loss `least_level` of its level. Swings of three times and more over
-    several points, while training does not swing, count from `small` on.
+    at least, of a positive loss `least_level` of its level. A validation loss that climbs three times
+    or more by 6 % of its range and 30 % of its level, while training never does, counts as well.
 
     Why: which checkpoint is kept is a matter of luck, and one evaluation says little.
 
@@ -251,21 +243,23 @@ def oscillating_validation(
     quiet = pair.share and validation.roughness < least_metric
     relative = _relative(validation)
     low = share >= small and relative is not None and relative >= small_level
-    swinging = _swinging(pair, validation, share >= small)
+    swinging = _swinging(pair, validation)
     smoother = validation.roughness >= over_train * smooth or swinging
     if not (share >= threshold or low or swinging) or not smoother or quiet:
         return
     if validation.roughness < _BEYOND_CHANCE * validation.by_chance:
         return
-    if relative is not None and relative < least_level:
+    if relative is not None and relative < least_level and not swinging:
         return
     plain = swinging or _all_over(pair, validation, share)
     if not_learning(facts) or (_near_floor(validation) and not plain):
         return
+    jumps = f"jumps by {validation.roughness:.3g} from point to point after the first quarter, "
+    jumps += f"{100 * share:.0f} % of all it improved; training by {smooth:.3g}"
+    leaps = f"leaps up {validation.swings} times, to {validation.highest:.4g}; training never does"
     yield Hit(
         facts.subject,
-        f"{validation.name} jumps by {validation.roughness:.3g} from point to point after the "
-        f"first quarter, {100 * share:.0f} % of all it improved; training by {smooth:.3g}",
+        f"{validation.name} {leaps if swinging else jumps}",
         {"scatter_share": share, "threshold": threshold, "scatter": validation.roughness,
          "train_scatter": smooth, "drop": validation.drop, "points": validation.points},
         "Evaluate on more samples; check the batch norms' momentum with `netdoctor "
@@ -277,10 +271,10 @@ def _oscillating(facts: CurveFacts) -> Pair | None:
     return facts.loss if facts.loss.validation is not None else facts.metric
 
 
-def _swinging(pair: Pair, validation: Track, enough: bool) -> bool:
+def _swinging(pair: Pair, validation: Track) -> bool:
     """Whether it goes up and down over several points, three times or more, and training never."""
     calm = pair.train is not None and pair.train.swings == 0
-    return enough and calm and validation.better < 0 and validation.swings >= 3
+    return calm and validation.better < 0 and validation.swings >= 3
 
 
 def _all_over(pair: Pair, validation: Track, share: float) -> bool:
