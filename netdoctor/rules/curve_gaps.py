@@ -12,6 +12,8 @@ from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.curve_states import blocked, too_few
 
+_GOOD = 0.85  # of a validation metric, or 0.15 of an error
+
 
 @rule("CRV004", "generalisation-gap", Severity.WARNING)
 def generalisation_gap(
@@ -74,7 +76,7 @@ def generalisation_gap(
     negative = pair.train.end <= 0
     fell = share >= 2 * loss_share and pair.train.drop > 0.2 * abs(pair.train.start)
     far = fell if negative else pair.validation.end >= ratio * pair.train.end
-    plain = _plain_gap(pair, share, loss_share, ratio) or _widening(pair, share, loss_share)
+    plain = _plain_gap(pair, share, loss_share, ratio) or _widening(facts, pair, share, loss_share)
     if share >= loss_share and (far or plain):
         yield _apart(facts, pair, share, loss_share, error, f"{gap:.3g} apart")
 
@@ -97,15 +99,19 @@ def _far_losses(facts: CurveFacts, loss_share: float, ratio: float) -> float | N
     return share if share >= 2 * loss_share and validation.end < validation.start else None
 
 
-def _widening(pair: Pair, share: float, loss_share: float) -> bool:
+def _widening(facts: CurveFacts, pair: Pair, share: float, loss_share: float) -> bool:
     """Whether validation ends a fifth higher and gains less than half of what training does.
 
     In the second half of the run, in which training still falls by a twentieth of its fall: of a
     loss with a high floor, as of language, where the ratio says little. A share half as much again
-    and a ratio of 1.3 are enough where validation has stopped as well as training.
+    and a ratio of 1.3 are enough where validation has stopped as well as training. A good metric
+    excuses it.
     """
     train, validation = pair.train, pair.validation
     if train is None or validation is None or train.end <= 0 or train.drop < 0.3 * train.start:
+        return False
+    metric = facts.metric.validation if facts.metric is not None and facts.metric.share else None
+    if metric is not None and metric.better * (metric.held - 0.5) > _GOOD - 0.5:
         return False
     middle = float(validation.x[0] + validation.x[-1]) / 2
     gained = train.at(middle) - train.end

@@ -217,8 +217,9 @@ def oscillating_validation(
     its own trend after the first quarter, as a share of how far it improved in all. A warning
     from `threshold` on, or from `small` on if it is `small_level` of the loss's level; if it is
     `over_train` times the training curve's scatter; of a metric that is a share, `least_metric`
-    at least, of a positive loss `least_level` of its level. A validation loss that climbs three times
-    or more by 6 % of its range and 30 % of its level, while training never does, counts as well.
+    at least, of a positive loss `least_level` of its level. A validation loss that climbs three
+    times or more by 6 % of its range and 30 % of its level, while training never does, counts
+    from `small` on, or if it leaps by a quarter of its fall.
 
     Why: which checkpoint is kept is a matter of luck, and one evaluation says little.
 
@@ -244,14 +245,16 @@ def oscillating_validation(
     relative = _relative(validation)
     low = share >= small and relative is not None and relative >= small_level
     swinging = _swinging(pair, validation)
-    smoother = validation.roughness >= over_train * smooth or swinging
-    if not (share >= threshold or low or swinging) or not smoother or quiet:
+    leaping = swinging and _leaps(validation)
+    smoother = validation.roughness >= over_train * smooth or leaping
+    clear = share >= threshold or low or leaping or (swinging and share >= small)
+    if not clear or not smoother or quiet:
         return
     if validation.roughness < _BEYOND_CHANCE * validation.by_chance:
         return
-    if relative is not None and relative < least_level and not swinging:
+    if relative is not None and relative < least_level and not leaping:
         return
-    plain = swinging or _all_over(pair, validation, share)
+    plain = leaping or _all_over(pair, validation, share)
     if not_learning(facts) or (_near_floor(validation) and not plain):
         return
     jumps = f"jumps by {validation.roughness:.3g} from point to point after the first quarter, "
@@ -259,7 +262,7 @@ def oscillating_validation(
     leaps = f"leaps up {validation.swings} times, to {validation.highest:.4g}; training never does"
     yield Hit(
         facts.subject,
-        f"{validation.name} {leaps if swinging else jumps}",
+        f"{validation.name} {leaps if leaping else jumps}",
         {"scatter_share": share, "threshold": threshold, "scatter": validation.roughness,
          "train_scatter": smooth, "drop": validation.drop, "points": validation.points},
         "Evaluate on more samples; check the batch norms' momentum with `netdoctor "
@@ -275,6 +278,12 @@ def _swinging(pair: Pair, validation: Track) -> bool:
     """Whether it goes up and down over several points, three times or more, and training never."""
     calm = pair.train is not None and pair.train.swings == 0
     return calm and validation.better < 0 and validation.swings >= 3
+
+
+def _leaps(validation: Track) -> bool:
+    """Whether three of its points after the first quarter stand out by a quarter of its fall."""
+    late = np.sort(validation.y[len(validation.y) // 4 :])
+    return len(late) > 5 and float(late[-3]) - validation.middle >= 0.25 * validation.drop
 
 
 def _all_over(pair: Pair, validation: Track, share: float) -> bool:

@@ -20,8 +20,8 @@ def cleaned(
 ) -> tuple[dict[str, Cells], list[str]]:
     """The columns without the NaN that stands for `not measured in this row`; and what was done.
 
-    Numbers whose squares are no numbers any more are infinite; as labels they are none. Tables
-    fill whole columns with it; one that was printed each time was measured.
+    Numbers whose squares are no numbers any more are infinite; as labels they are none. A loss
+    that is NaN throughout was measured, unless it is a test loss in a table.
     """
     result, notes = {}, []
     for name, cells in columns.items():
@@ -46,20 +46,8 @@ def cleaned(
 
 def _is_gap(nan: NDArray[np.bool_], name: str, columns: Mapping[str, Cells], printed: bool) -> bool:
     """Whether NaN and numbers take turns, as in rows that belong to another split."""
-    if nan.all() and printed:
-        return False
     if nan.all():
-        others = [
-            cells for other, cells in columns.items()
-            if other != name and meaning(other).kind == "loss" and np.isfinite(cells.values).any()
-        ]  # fmt: skip
-        split = meaning(name).split
-        evaluated = any(
-            np.isfinite(cells.values).any()
-            for other, cells in columns.items()
-            if meaning(other).split == split and meaning(other).kind in ("loss", "metric")
-        )
-        return bool(others) and split in ("validation", "test") and not evaluated
+        return meaning(name).split == "test" and not printed
     returns = int((nan[:-1] & ~nan[1:]).sum())
     if returns < 2 or nan.mean() < 0.4:
         return False
