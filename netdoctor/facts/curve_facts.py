@@ -76,8 +76,8 @@ class Track:
         by_chance: what roughness would be if single steps were independent; 0 where each point
             is an epoch.
         middle: level of the last three quarters.
-        swings: how often it goes up by 6 % of its range and 30 % of `middle`, after coming down;
-            where points are stretches of steps, by eight times `by_chance` as well.
+        swings: how often it goes up by 6 % of its range and 30 % of `middle`, after coming down.
+        heaves: the same by 20 % of its range, and eight times `by_chance`.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
         best: best value of the trend; `best_index` of y itself.
@@ -121,6 +121,7 @@ class Track:
     spikes: tuple[Spike, ...] = ()
     first: float = float("nan")
     highest: float = float("nan")
+    heaves: int = 0
 
     def __post_init__(self) -> None:
         if not len(self.x) == len(self.y) == len(self.trend) > 0:

@@ -44,10 +44,10 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
     if len(ys) < len(y) or single:
         of_point = (1.25 if len(ys) < len(y) else 1.0) * noise(y[-_SAMPLE:])
         by_chance = of_point * (len(ys) / len(y)) ** 0.5
-        swings = _climbs(
-            -better * ys, max(_swing(measured.trend, measured.middle), _SURE_SWING * by_chance)
-        )
-        measured = dataclasses.replace(measured, by_chance=by_chance, swings=swings)
+        measured = dataclasses.replace(measured, by_chance=by_chance)
+    far = max(0.2 * float(np.ptp(measured.trend)), 0.3 * abs(measured.middle))
+    far = max(far, _SURE_SWING * measured.by_chance)
+    measured = dataclasses.replace(measured, heaves=_climbs(-better * ys, far))
     if curve.role != "train loss":
         return measured
     found = spikes(x, y, measured.drop, rises, axis != "epoch")
@@ -87,12 +87,13 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
     end = level(y[-few:])
     best = int(cost.argmin())
     middle = level(y[len(y) // 4 :])
+    swing = max(0.06 * float(np.ptp(smooth)), 0.3 * abs(middle))
     change, error = _late(-better * y, late)
     return Track(
         name=curve.name, role=curve.role, measure=curve.measure, better=better, points=points,
         x=x, y=y, trend=smooth, noise=sigma, by_chance=0.0,
         roughness=_rough(y),
-        middle=middle, swings=_climbs(-better * y, _swing(smooth, middle)),
+        middle=middle, swings=_climbs(-better * y, swing),
         start=_start(y), end=end,
         end_error=1.25 * late / float(np.sqrt(few)),
         best=float(smooth[best]), best_index=int((-better * y).argmin()),
@@ -100,11 +101,6 @@ def _measured(curve: Curve, better: int, points: int, x: Floats, y: Floats) -> T
         flat_from=_flat_from(x, cost, -better * end, sigma),
         thirds=thirds(y), steadiness=steadiness(-better * y),
     )  # fmt: skip
-
-
-def _swing(smooth: Floats, middle: float) -> float:
-    """How far it has to climb for a swing."""
-    return max(0.06 * float(np.ptp(smooth)), 0.3 * abs(middle))
 
 
 def _start(y: Floats) -> float:

@@ -33,9 +33,9 @@ def unstable_training(
     `threshold` on, if it is also `level_share` of the loss's level; or from `small` on, if it is
     `small_level` of the level and validation jumps with it: of a loss that is low most of the
     time; or if it climbs `swings` times by 6 % of its fall and a third of its level, and
-    validation jumps as well (twice as often, and validation too: also of a run that settles in
-    the end); or from ten times `threshold` on, if it is half of `level_share`, and validation
-    jumps as much.
+    validation jumps as well (twice as often by a fifth of its fall, and validation too: also of
+    a run that settles in the end); or from ten times `threshold` on, if it is half of
+    `level_share`, and validation jumps as much.
 
     Why: the steps overshoot. The weights that training ends with are a matter of luck.
 
@@ -57,11 +57,11 @@ def unstable_training(
     share = train.share(train.roughness)
     relative = _relative(train)
     clear = share >= threshold and _worth(train, relative, level_share)
-    swings_on = train.swings >= swings
+    swings_on = train.swings >= swings and not train.by_chance
     swinging = swings_on and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
     wild = share >= 10 * threshold and _worth(train, relative, level_share / 2)
-    shaken = min(each.swings for each in facts.loss.tracks) >= 2 * swings
+    shaken = min(each.heaves for each in facts.loss.tracks) >= 2 * swings
     if not clear and not shaken and not ((low or swinging or wild) and _felt(facts, train)):
         return
     if train.roughness < _BEYOND_CHANCE * train.by_chance and not shaken:
@@ -219,7 +219,7 @@ def oscillating_validation(
     `over_train` times the training curve's scatter; of a metric that is a share, `least_metric`
     at least, of a positive loss `least_level` of its level. A validation loss that climbs three
     times or more by 6 % of its range and 30 % of its level, while training never does, counts
-    from `small` on, or if it leaps by a quarter of its fall.
+    from `small` on, or if three points leap by a quarter of its fall.
 
     Why: which checkpoint is kept is a matter of luck, and one evaluation says little.
 
@@ -281,9 +281,13 @@ def _swinging(pair: Pair, validation: Track) -> bool:
 
 
 def _leaps(validation: Track) -> bool:
-    """Whether three of its points after the first quarter stand out by a quarter of its fall."""
-    late = np.sort(validation.y[len(validation.y) // 4 :])
-    return len(late) > 5 and float(late[-3]) - validation.middle >= 0.25 * validation.drop
+    """Whether three late points stand above both of their sides by a quarter of its fall."""
+    late = validation.y[len(validation.y) // 4 :]
+    if len(late) < 10:
+        return False
+    windows = np.lib.stride_tricks.sliding_window_view(late, 7)
+    sides = np.maximum(windows[:, :3].min(axis=1), windows[:, 4:].min(axis=1))
+    return int((windows[:, 3] - sides >= 0.25 * validation.drop).sum()) >= 3
 
 
 def _all_over(pair: Pair, validation: Track, share: float) -> bool:
