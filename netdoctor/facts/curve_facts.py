@@ -232,8 +232,7 @@ class Chance:
         classes: number of classes.
         loss: their cross-entropy, ln C.
         accuracy: 1 / C.
-        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`, `the first
-            loss`. A loss alone
+        known_by: `the log`, `loss and accuracy at the start`, `a flat accuracy`. A loss alone
             tells nothing: a language model passes ln 10, a regression starts at ln 2.
     """
 

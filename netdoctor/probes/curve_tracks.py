@@ -8,7 +8,16 @@ import numpy as np
 
 from netdoctor.facts.curve_facts import NonFinite, Rate, Schedule, Spike, Track
 from netdoctor.facts.curves import Axis, Curve
-from netdoctor.probes.curve_smoothing import Floats, last, level, noise, roughness, thinned, trend
+from netdoctor.probes.curve_smoothing import (
+    Floats,
+    last,
+    level,
+    noise,
+    residuals,
+    roughness,
+    thinned,
+    trend,
+)
 from netdoctor.probes.curve_spikes import spikes
 from netdoctor.probes.curve_trends import steadiness, thirds
 
@@ -46,11 +55,13 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
         by_chance = of_point * (len(ys) / len(y)) ** 0.5
         measured = dataclasses.replace(measured, by_chance=by_chance)
     far = max(0.2 * float(np.ptp(measured.trend)), 0.3 * abs(measured.middle))
-    far = max(far, _SURE_SWING * measured.by_chance)
+    if measured.by_chance:
+        loud = float(np.sqrt(np.mean(residuals(y[-_SAMPLE:]) ** 2))) if len(y) > 2 else 0.0
+        far = max(far, _SURE_SWING * max(measured.by_chance, loud * (len(ys) / len(y)) ** 0.5))
     measured = dataclasses.replace(measured, heaves=_climbs(-better * ys, far))
     if curve.role != "train loss":
         return measured
-    found = spikes(x, y, measured.drop, rises, axis != "epoch")
+    found = spikes(x, y, measured.drop, rises, axis != "epoch" or _within_epochs(x))
     rough = _between(found, xs, ys) if found and len(ys) == len(y) else measured.roughness
     return dataclasses.replace(measured, spikes=found, roughness=rough)
 

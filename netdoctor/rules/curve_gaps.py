@@ -34,7 +34,7 @@ def generalisation_gap(
     quarters of `ratio` where training fell by seven tenths and the share is a fifth more; six
     tenths where validation hardly follows training in the second half). Both must be `sure`
     standard errors of the noise. A metric half of `threshold` apart counts where the losses are
-    twice `loss_share` and twice `ratio` apart.
+    twice `loss_share` and twice `ratio` apart, unless validation's metric is good.
 
     Why: the network knows the training samples better than the task; or the two sets are of
     different distributions.
@@ -95,6 +95,8 @@ def _far_losses(facts: CurveFacts, loss_share: float, ratio: float) -> float | N
     train, validation = facts.loss.train, facts.loss.validation
     if train is None or validation is None or not 0 < 2 * ratio * train.end <= validation.end:
         return None
+    if _well(facts):
+        return None
     share = train.share(validation.end - train.end)
     return share if share >= 2 * loss_share and validation.end < validation.start else None
 
@@ -110,8 +112,7 @@ def _widening(facts: CurveFacts, pair: Pair, share: float, loss_share: float) ->
     train, validation = pair.train, pair.validation
     if train is None or validation is None or train.end <= 0 or train.drop < 0.3 * train.start:
         return False
-    metric = facts.metric.validation if facts.metric is not None and facts.metric.share else None
-    if metric is not None and metric.better * (metric.held - 0.5) > _GOOD - 0.5:
+    if _well(facts):
         return False
     middle = float(validation.x[0] + validation.x[-1]) / 2
     gained = train.at(middle) - train.end
@@ -120,6 +121,12 @@ def _widening(facts: CurveFacts, pair: Pair, share: float, loss_share: float) ->
     stopped = share >= 1.5 * loss_share and apart >= 1.3 and followed < 0.05 * validation.drop
     left_behind = gained >= 0.05 * train.drop and followed < 0.4 * gained
     return apart >= 1.2 and (left_behind or stopped)
+
+
+def _well(facts: CurveFacts) -> bool:
+    """Whether a validation metric says that it does well."""
+    metric = facts.metric.validation if facts.metric is not None and facts.metric.share else None
+    return metric is not None and metric.better * (metric.held - 0.5) > _GOOD - 0.5
 
 
 def _apart(

@@ -22,7 +22,6 @@ from netdoctor.rules.curve_states import (
     level,
     lost,
     noisy_labels,
-    presumed,
     stuck,
     too_few,
 )
@@ -65,7 +64,6 @@ def underfitting(
     if reason := blocked(facts, main) or too_few(facts, main, least=min_points):
         yield Skip(reason)
         return
-    facts = presumed(facts)
     found = level(facts)
     if found is None or main is None:
         yield Skip("how well a network that knows nothing would do is not known")
@@ -125,7 +123,6 @@ def plateau(
         yield Skip(reason)
         return
     assert main is not None
-    facts = presumed(facts)
     found = level(facts)
     if main.flat_share >= threshold and _cut_short(facts, main) and not _fitted(found):
         yield _flat(facts, main, threshold, found, "the learning rate was spent while it fell")

@@ -35,7 +35,7 @@ def unstable_training(
     time; or if it climbs `swings` times by 6 % of its fall and a third of its level, and
     validation jumps as well (twice as often by a fifth of its fall, and validation too: also of
     a run that settles in the end); or from ten times `threshold` on, if it is half of
-    `level_share`, and validation jumps as much.
+    `level_share`, and validation jumps by `small_level` of its level.
 
     Why: the steps overshoot. The weights that training ends with are a matter of luck.
 
@@ -61,6 +61,7 @@ def unstable_training(
     swinging = swings_on and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
     wild = share >= 10 * threshold and _worth(train, relative, level_share / 2)
+    wild = wild and _leaping(facts.loss.validation, small_level)
     shaken = min(each.heaves for each in facts.loss.tracks) >= 2 * swings
     if not clear and not shaken and not ((low or swinging or wild) and _felt(facts, train)):
         return
@@ -77,6 +78,10 @@ def unstable_training(
         "Lower the learning rate (`netdoctor lrfind` suggests one), clip gradients, or use "
         "larger batches.",
     )  # fmt: skip
+
+
+def _leaping(track: Track | None, least: float) -> bool:
+    return track is not None and (_relative(track) or 0.0) >= least
 
 
 def _worth(train: Track, relative: float | None, least: float) -> bool:

@@ -18,8 +18,6 @@ _TOO_HIGH = 1.2  # loss over the least that its accuracy allows
 _NOT_GOOD = 0.35  # of an accuracy's way that is left
 _ALONE = 20  # points that a loss needs which nothing else tells of
 _POOR = 0.35  # accuracy
-_POORLY = 0.6  # the best accuracy of a run that has learnt little of a few classes
-_NO_NOISE = 0.9  # of the least loss that the accuracy allows where labels are noisy
 _KEPT = 0.6  # of chance, by a loss
 _DATA_SETS = (100, 200, 1000)  # classes of CIFAR, of birds and tiny pictures, of ImageNet
 
@@ -149,28 +147,6 @@ def noisy_labels(facts: CurveFacts, found: Level) -> bool:
     ratios = noise_ratios(facts)
     least = 0.85 if facts.chance.classes == 2 else 0.95
     return bool(ratios) and all(least <= ratio <= _TOO_HIGH for ratio in ratios)
-
-
-def presumed(facts: CurveFacts) -> CurveFacts:
-    """With the least number of classes that its first loss allows, where nobody knows it.
-
-    Of a log that begins after it has learnt a little: a loss of at most ln 10, so no language, an
-    accuracy that starts near guessing among so many and stays poor, and a loss that no noise in
-    the labels explains. More classes than that leave less to learn only by a little.
-    """
-    metric, losses = facts.metric, facts.loss.tracks
-    if facts.chance is not None or metric is None or not metric.accuracy or not losses:
-        return facts
-    first = max(float(each.y[0]) for each in losses)
-    classes = max(2, math.ceil(math.exp(0.97 * first))) if 0 < first < 1.03 * math.log(10) else 0
-    start = min(track.start for track in metric.tracks)
-    poor = max(track.held for track in metric.tracks) < _POORLY
-    if not classes or not (0.7 < start * classes < 1.8 and poor):
-        return facts
-    chance = Chance(classes, math.log(classes), 1 / classes, "the first loss")
-    told = dataclasses.replace(facts, chance=chance)
-    ratios = noise_ratios(told)
-    return told if ratios and max(ratios) < _NO_NOISE else facts
 
 
 def _by_loss(facts: CurveFacts) -> Level | None:

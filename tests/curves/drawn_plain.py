@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tests.curves.formulas import Columns, Maker, columns, noisy, several_classes, shape
+from tests.curves.formulas import Columns, Maker, columns, noisy, shape
 
 
 def diverges_at_the_end(rng: np.random.Generator) -> Columns:
@@ -78,22 +78,6 @@ def leaps_and_never_learns(rng: np.random.Generator) -> Columns:
     return {"loss": level * np.exp(0.2 * leaps[0]), "val_loss": level * np.exp(0.35 * leaps[1])}
 
 
-def underfits_from_epoch_one(rng: np.random.Generator) -> Columns:
-    """Few classes; the first point has learnt a little, the last ones hardly more."""
-    of = several_classes(rng, 15, pace=(0.1, 0.2))
-    while of.classes > 10:
-        of = several_classes(rng, 15, pace=(0.1, 0.2))
-    first, keeps = rng.uniform(0.8, 0.92), rng.uniform(0.6, 0.75)
-    chance = math.log(of.classes)
-    left = (of.train - of.train.min()) / np.ptp(of.train)
-    level = chance * (keeps + (first - keeps) * left)
-    losses = level * (1 + 0.004 * rng.standard_normal((2, len(level)))) * np.array([[1.0], [1.01]])
-    share = 1 / of.classes + (1 - 1 / of.classes) * 0.6 * (1 - losses / chance)
-    counted = rng.binomial(1000, np.clip(share, 0, 1)) / 1000
-    return {"loss": losses[0], "val_loss": losses[1],
-            "accuracy": counted[0], "val_accuracy": counted[1]}  # fmt: skip
-
-
 def low_spike(rng: np.random.Generator) -> Columns:
     """Once the loss is higher by a quarter to a half of its fall, long after it fell."""
     of = shape(rng, 20, pace=(0.04, 0.1), loudest=0.008)
@@ -122,7 +106,6 @@ PLAIN: dict[str, tuple[Maker, tuple[str, ...], tuple[str, ...]]] = {
         (language_gap, ("CRV004",), ()),
         (shakes_then_settles, ("CRV003",), ("CRV008",)),
         (leaps_and_never_learns, ("CRV003", "CRV010"), ("CRV008",)),
-        (underfits_from_epoch_one, ("CRV002", "CRV007"), ()),
         (low_spike, ("CRV009",), ()),
         (steps_swing, ("CRV003",), ()),
     )
