@@ -90,9 +90,11 @@ def _worth(train: Track, relative: float | None, least: float) -> bool:
 
 
 def _felt(facts: CurveFacts, train: Track) -> bool:
-    """Whether the validation loss jumps as much as the training loss."""
+    """Whether the validation loss jumps as much as the training loss; of epochs, if logged."""
     validation = facts.loss.validation
-    return validation is not None and validation.roughness >= train.roughness
+    if validation is None:
+        return facts.axis == "epoch" and not train.by_chance
+    return validation.roughness >= train.roughness
 
 
 def _relative(track: Track) -> float | None:
