@@ -226,7 +226,8 @@ def oscillating_validation(
     `over_train` times the training curve's scatter; of a metric that is a share, `least_metric`
     at least, of a positive loss `least_level` of its level. A validation loss that climbs three
     times or more by 6 % of its range and 30 % of its level, while training never does, counts
-    from `small` on, or if three points leap by a quarter of its fall.
+    from `small` on, or if three points leap by a quarter of its fall;
+    three of a metric by 0.12, 15 % of its way and five times its noise.
 
     Why: which checkpoint is kept is a matter of luck, and one evaluation says little.
 
@@ -252,7 +253,10 @@ def oscillating_validation(
     relative = _relative(validation)
     low = share >= small and relative is not None and relative >= small_level
     swinging = _swinging(pair, validation)
-    leaping = swinging and _leaps(validation)
+    leaping = swinging and _leaps(validation, 0.25 * validation.drop)
+    if pair.share and pair is facts.metric:
+        least = max(0.12, 0.15 * validation.drop, 5 * validation.noise)
+        leaping = _leaps(validation, least)
     smoother = validation.roughness >= over_train * smooth or leaping
     clear = share >= threshold or low or leaping or (swinging and share >= small)
     if not clear or not smoother or quiet:
@@ -266,7 +270,7 @@ def oscillating_validation(
         return
     jumps = f"jumps by {validation.roughness:.3g} from point to point after the first quarter, "
     jumps += f"{100 * share:.0f} % of all it improved; training by {smooth:.3g}"
-    leaps = f"leaps up {validation.swings} times, to {validation.highest:.4g}; training never does"
+    leaps = "leaps, three times or more, away from the points around it; training never does"
     yield Hit(
         facts.subject,
         f"{validation.name} {leaps if leaping else jumps}",
@@ -287,14 +291,14 @@ def _swinging(pair: Pair, validation: Track) -> bool:
     return calm and validation.better < 0 and validation.swings >= 3
 
 
-def _leaps(validation: Track) -> bool:
-    """Whether three late points stand above both of their sides by a quarter of its fall."""
-    late = validation.y[len(validation.y) // 4 :]
+def _leaps(validation: Track, least: float) -> bool:
+    """Whether three late points are worse than both of their sides by so much."""
+    late = -validation.better * validation.y[len(validation.y) // 4 :]
     if len(late) < 10:
         return False
     windows = np.lib.stride_tricks.sliding_window_view(late, 7)
     sides = np.maximum(windows[:, :3].min(axis=1), windows[:, 4:].min(axis=1))
-    return int((windows[:, 3] - sides >= 0.25 * validation.drop).sum()) >= 3
+    return int((windows[:, 3] - sides >= least).sum()) >= 3
 
 
 def _all_over(pair: Pair, validation: Track, share: float) -> bool:
