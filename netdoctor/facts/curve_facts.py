@@ -77,7 +77,8 @@ class Track:
             is an epoch.
         middle: level of the last three quarters.
         swings: how often it goes up by 6 % of its range and 30 % of `middle`, after coming down.
-        heaves: the same by 20 % of its range, and eight times `by_chance`.
+        heaves: the same by 20 % of its range, and five times what independent
+            steps would make of a point.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
         best: best value of the trend; `best_index` of y itself.

@@ -25,7 +25,7 @@ _MOST_EPOCHS = 400
 _MOST_STEPS = 60
 _FLAT = 0.08
 _SAMPLE = 20_000
-_SURE_SWING = 8.0  # standard deviations of a point, where single steps make it
+_SURE_SWING = 5.0  # standard deviations of a point, where single steps make it
 
 
 def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ()) -> Track | None:

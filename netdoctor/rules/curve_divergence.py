@@ -128,10 +128,14 @@ def _calm(track: Track) -> float:
 
 
 def _runaway(facts: CurveFacts, main: Track) -> float:
-    """The lesser of both losses' rises over their falls, if both climb up to the last point."""
+    """The lesser of both losses' rises over their falls, if both climb up to the last point.
+
+    Six tenths of that of a training loss alone.
+    """
     losses = facts.loss.tracks
     cyclic = facts.rate is not None and facts.rate.schedule == "cyclic"
-    if cyclic or len(losses) < 2 or min(len(each.y) for each in losses) < 8:
+    alone = len(losses) == 1
+    if cyclic or main.role != "train loss" or min(len(each.y) for each in losses) < 8:
         return 0.0
     shares = []
     for each in losses:
@@ -140,7 +144,7 @@ def _runaway(facts: CurveFacts, main: Track) -> float:
         climbing = bool(np.all(np.diff(last) > 0)) and rise > 2 * _SIGMAS * _calm(each)
         fall = each.drop if each.drop > 0.2 * abs(each.start) else _fall(each)
         shares.append(rise / fall if climbing and fall > 0 else 0.0)
-    return min(shares)
+    return min(shares) * (0.6 if alone else 1.0)
 
 
 def _unlearnt(facts: CurveFacts, main: Track) -> float:
