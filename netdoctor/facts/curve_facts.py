@@ -280,6 +280,7 @@ class CurveFacts:
             without a finite point.
         best_by: name of the curve that it is read off.
         ignored: names of curves whose role or direction is not known.
+        contested: whether the losses are those of players against each other, and not in `loss`.
     """
 
     run: str
@@ -293,6 +294,7 @@ class CurveFacts:
     best_x: float | None
     best_by: str
     ignored: tuple[str, ...] = ()
+    contested: bool = False
 
     @property
     def subject(self) -> str:

@@ -44,6 +44,7 @@ def measure(run: TrainingRun) -> CurveFacts:
         rate=rates[0] if rates else None,
         best_x=best.best_x if best else None, best_by=best.name if best else "",
         ignored=tuple(each.name for each in run.curves if _unknown(each)),
+        contested=_contested(run),
     )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def nan_loss(facts: CurveFacts, *, threshold: int = 1) -> Iterator[Hit | Skip]:
 
     Source: IEEE 754; house heuristic.
     """
-    if not facts.loss.tracks and not facts.non_finite:
+    if not facts.loss.tracks and not facts.non_finite and not facts.contested:
         yield Skip("the log has no loss")
     for bad in facts.non_finite:
         if bad.count < threshold:

@@ -33,6 +33,8 @@ _DATA_SETS = (100, 200, 1000)  # classes of CIFAR, of birds and tiny pictures, o
 def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS) -> str | None:
     """Why the curves cannot be judged; None where they can."""
     given = [track for track in tracks if track is not None]
+    if not given and facts.contested:
+        return "its losses are those of players against each other: none has to fall"
     if not given:
         return "the log has no such curve"
     shortest = min(given, key=lambda track: len(track.y))
