@@ -77,6 +77,8 @@ class Track:
             is an epoch.
         middle: level of the last three quarters.
         swings: how often it goes up by 6 % of its range and 30 % of `middle`, after coming down.
+        heaves: the same by 20 % of its range, and five times what independent
+            steps would make of a point.
         start, end: level of the first and of the last points.
         end_error: standard error of `end`.
         best: best value of the trend; `best_index` of y itself.
@@ -90,6 +92,7 @@ class Track:
         steadiness: Mann and Kendall's standard score of its improvement after the first eighth;
             above 3 a run that stands still does not come.
         spikes: of the log's own points.
+        first, highest: of the log's own points.
     """
 
     name: str
@@ -117,6 +120,9 @@ class Track:
     thirds: tuple[float, float, float] = (0.0, 0.0, 0.0)
     steadiness: float = 0.0
     spikes: tuple[Spike, ...] = ()
+    first: float = float("nan")
+    highest: float = float("nan")
+    heaves: int = 0
 
     def __post_init__(self) -> None:
         if not len(self.x) == len(self.y) == len(self.trend) > 0:
@@ -274,6 +280,7 @@ class CurveFacts:
             without a finite point.
         best_by: name of the curve that it is read off.
         ignored: names of curves whose role or direction is not known.
+        contested: whether the losses are those of players against each other, and not in `loss`.
     """
 
     run: str
@@ -287,6 +294,7 @@ class CurveFacts:
     best_x: float | None
     best_by: str
     ignored: tuple[str, ...] = ()
+    contested: bool = False
 
     @property
     def subject(self) -> str:

@@ -100,9 +100,15 @@ def _above(y: Floats, calm: NDArray[np.bool_], first: int, end: int, top: int) -
     if len(before) < 2 or len(after) < 1:
         return 0.0
     level = max(float(np.median(before)), float(np.median(after)))
-    usual = max(float(side.max() - np.median(side)) for side in (before, after))
+    usual = max(_scatter(side) for side in (before, after))
     height = float(y[top]) - level
     return height if height > _ALONE * usual else 0.0
+
+
+def _scatter(side: Floats) -> float:
+    """How far its highest stands out, or its largest way up, if that is less: a fall is none."""
+    climb = float((side - np.minimum.accumulate(side)).max())
+    return min(climb, float(side.max() - np.median(side)))
 
 
 def _periodic(found: list[Spike], x: Floats) -> bool:

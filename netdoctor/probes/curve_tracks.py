@@ -8,7 +8,16 @@ import numpy as np
 
 from netdoctor.facts.curve_facts import NonFinite, Rate, Schedule, Spike, Track
 from netdoctor.facts.curves import Axis, Curve
-from netdoctor.probes.curve_smoothing import Floats, last, level, noise, roughness, thinned, trend
+from netdoctor.probes.curve_smoothing import (
+    Floats,
+    last,
+    level,
+    noise,
+    residuals,
+    roughness,
+    thinned,
+    trend,
+)
 from netdoctor.probes.curve_spikes import spikes
 from netdoctor.probes.curve_trends import steadiness, thirds
 
@@ -16,6 +25,7 @@ _MOST_EPOCHS = 400
 _MOST_STEPS = 60
 _FLAT = 0.08
 _SAMPLE = 20_000
+_SURE_SWING = 5.0  # standard deviations of a point, where single steps make it
 
 
 def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ()) -> Track | None:
@@ -36,15 +46,22 @@ def track(curve: Curve, axis: Axis, scale: float, rises: tuple[float, ...] = ())
     by = "mean" if curve.role.endswith("metric") else "median"
     xs, ys = thinned(x, y, _MOST_EPOCHS if one_by_one else _MOST_STEPS, by)
     better = curve.better if curve.role.endswith("metric") else -1
-    measured = _measured(curve, better, len(y), xs, ys)
+    measured = dataclasses.replace(
+        _measured(curve, better, len(y), xs, ys), first=float(y[0]), highest=float(y.max())
+    )
     single = curve.role == "train loss" and (axis != "epoch" or _within_epochs(xs))
     if len(ys) < len(y) or single:
         of_point = (1.25 if len(ys) < len(y) else 1.0) * noise(y[-_SAMPLE:])
         by_chance = of_point * (len(ys) / len(y)) ** 0.5
         measured = dataclasses.replace(measured, by_chance=by_chance)
+    far = max(0.2 * float(np.ptp(measured.trend)), 0.3 * abs(measured.middle))
+    if measured.by_chance:
+        loud = float(np.sqrt(np.mean(residuals(y[-_SAMPLE:]) ** 2))) if len(y) > 2 else 0.0
+        far = max(far, _SURE_SWING * max(measured.by_chance, loud * (len(ys) / len(y)) ** 0.5))
+    measured = dataclasses.replace(measured, heaves=_climbs(-better * ys, far))
     if curve.role != "train loss":
         return measured
-    found = spikes(x, y, measured.drop, rises, axis != "epoch")
+    found = spikes(x, y, measured.drop, rises, axis != "epoch" or _within_epochs(x))
     rough = _between(found, xs, ys) if found and len(ys) == len(y) else measured.roughness
     return dataclasses.replace(measured, spikes=found, roughness=rough)
 

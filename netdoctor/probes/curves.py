@@ -16,6 +16,9 @@ _SHARES = re.compile(
     r"acc|top.?\d|precision|recall|f1|f.?score|map|auc|auroc|dice|iou|jaccard|error.?rate|\berr\b"
 )
 _ACCURACY = re.compile(r"acc|top.?1(?!\d)")
+_PLAYERS = frozenset({
+    "d", "g", "disc", "gen", "discriminator", "generator", "adv", "critic", "actor", "policy",
+})  # fmt: skip
 _COMMON = (2, 3, 4, 5, 6, 7, 8, 10, 20, 50, 100, 200, 1000)
 
 
@@ -41,6 +44,7 @@ def measure(run: TrainingRun) -> CurveFacts:
         rate=rates[0] if rates else None,
         best_x=best.best_x if best else None, best_by=best.name if best else "",
         ignored=tuple(each.name for each in run.curves if _unknown(each)),
+        contested=_contested(run),
     )  # fmt: skip
 
 
@@ -64,6 +68,8 @@ def _unknown(curve: Curve) -> bool:
 
 
 def _losses(run: TrainingRun, rises: tuple[float, ...]) -> Pair:
+    if _contested(run):
+        return Pair("loss", None, None)
     train = next(iter(run.of("train loss")), None)
     same = [each for each in run.of("validation loss") if train and each.measure == train.measure]
     other = next(iter(run.of("validation loss")), None)
@@ -74,6 +80,12 @@ def _losses(run: TrainingRun, rises: tuple[float, ...]) -> Pair:
         track(train, axis, 1.0, rises) if train else None,
         track(validation, axis, 1.0) if validation else None,
     )
+
+
+def _contested(run: TrainingRun) -> bool:
+    """Whether its training losses are those of players against each other: none has to fall."""
+    players = [_PLAYERS & set(each.measure.lower().split("_")) for each in run.of("train loss")]
+    return len([each for each in players if each]) > 1 and bool(players[0])
 
 
 def _axis(run: TrainingRun, train: Curve | None, validation: Curve | None) -> Axis:

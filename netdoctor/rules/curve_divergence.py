@@ -14,6 +14,8 @@ _RUNAWAY = 0.3  # of the fall, where training and validation climb to the last p
 _UPHILL = 0.005  # of its start, for a training loss that rises from there on
 _CLIMBED = 0.25  # of its start, for a training loss of a few points that all rise
 _ALL_ALONG = -3.0  # steadiness of what gets worse all along
+_NEVER_BACK = 1.5  # times its first point, where a loss ends that has exploded
+_EXPLOSION = 20.0  # times its first point, that such a loss has reached
 _SIGMAS = 6.0
 _LOST = 0.75  # of what an accuracy had over guessing
 _HALVED = 0.5  # of an accuracy, where nobody knows what guessing gives
@@ -66,6 +68,8 @@ def found_divergence(facts: CurveFacts, threshold: float) -> Divergence | None:
             ("climbs", _runaway(facts, main), min(_RUNAWAY, threshold)),
             ("climbs from the start,", _uphill(facts, main), _UPHILL),
             ("climbs at each point,", _climbing(facts, main), _CLIMBED),
+            ("loses what it had learnt and goes", _unlearnt(facts, main), min(_LOST, threshold)),
+            ("explodes, and goes", _exploded(main), _NEVER_BACK),
         ):
             if share >= least:
                 onset = float(main.x[int(main.trend.argmin())])
@@ -79,7 +83,11 @@ def divergence(track: Track) -> float:
     Of a positive loss that hardly fell, half of where it started counts as its fall. 0 where the
     rise is within the noise, or where it came down again.
     """
-    least = _fall(track)
+    return _risen(track, _fall(track))
+
+
+def _risen(track: Track, least: float) -> float:
+    """Its lasting rise over that fall."""
     tail = track.y[-max(min(4, len(track.y) // 6), 2, round(0.1 * len(track.y))) :]
     base = min(track.best, track.start)
     rise = track.end - base
@@ -120,10 +128,14 @@ def _calm(track: Track) -> float:
 
 
 def _runaway(facts: CurveFacts, main: Track) -> float:
-    """The lesser of both losses' rises over their falls, if both climb up to the last point."""
+    """The lesser of both losses' rises over their falls, if both climb up to the last point.
+
+    Six tenths of that of a training loss alone.
+    """
     losses = facts.loss.tracks
     cyclic = facts.rate is not None and facts.rate.schedule == "cyclic"
-    if cyclic or len(losses) < 2 or min(len(each.y) for each in losses) < 8:
+    alone = len(losses) == 1
+    if cyclic or main.role != "train loss" or min(len(each.y) for each in losses) < 8:
         return 0.0
     shares = []
     for each in losses:
@@ -132,7 +144,32 @@ def _runaway(facts: CurveFacts, main: Track) -> float:
         climbing = bool(np.all(np.diff(last) > 0)) and rise > 2 * _SIGMAS * _calm(each)
         fall = each.drop if each.drop > 0.2 * abs(each.start) else _fall(each)
         shares.append(rise / fall if climbing and fall > 0 else 0.0)
-    return min(shares)
+    return min(shares) * (0.6 if alone else 1.0)
+
+
+def _unlearnt(facts: CurveFacts, main: Track) -> float:
+    """The rise of a training loss over what it had fallen, to a new level; and validation's.
+
+    Without a validation loss, two thirds of that. A rate that is raised again explains it.
+    """
+    raised = facts.rate is not None and (facts.rate.schedule == "cyclic" or facts.rate.rises)
+    if main.role != "train loss" or main.y.min() <= 0 or len(main.y) < 8 or raised:
+        return 0.0
+    if main.drop < 0.1 * main.start or main.rise < 0.1 * main.best or _coming_back(main):
+        return 0.0
+    other = facts.loss.validation
+    held = _risen(other, other.drop) if other is not None and len(other.y) >= 4 else None
+    share = _risen(main, main.drop)
+    return share * 2 / 3 if held is None else min(share, held)
+
+
+def _exploded(main: Track) -> float:
+    """The end over the first point, of a loss that shot up and never was as low again."""
+    first, others = main.first, main.y[1:]
+    if main.role != "train loss" or len(others) < 8 or main.y.min() <= 0:
+        return 0.0
+    shot_up = main.highest > _EXPLOSION * first and others.min() > 1.2 * first
+    return main.end / first if shot_up else 0.0
 
 
 def _uphill(facts: CurveFacts, main: Track) -> float:

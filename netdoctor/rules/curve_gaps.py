@@ -12,6 +12,8 @@ from netdoctor.report import Severity
 from netdoctor.rules.core import Hit, Skip, rule
 from netdoctor.rules.curve_states import blocked, too_few
 
+_GOOD = 0.85  # of a validation metric, or 0.15 of an error
+
 
 @rule("CRV004", "generalisation-gap", Severity.WARNING)
 def generalisation_gap(
@@ -29,8 +31,10 @@ def generalisation_gap(
     between 0 and 1: a warning from `threshold` on. Without such a metric: how far the validation
     loss ends above the training loss, over all that training fell, from `loss_share` on, if it is
     also `ratio` times the training loss (of a negative one, from twice `loss_share` on; three
-    quarters of `ratio` where training fell by seven tenths and the share is a fifth more). Both
-    must be `sure` standard errors of the noise.
+    quarters of `ratio` where training fell by seven tenths and the share is a fifth more; six
+    tenths where validation hardly follows training in the second half). Both must be `sure`
+    standard errors of the noise. A metric half of `threshold` apart counts where the losses are
+    twice `loss_share` and twice `ratio` apart, unless validation's metric is good.
 
     Why: the network knows the training samples better than the task; or the two sets are of
     different distributions.
@@ -65,12 +69,15 @@ def generalisation_gap(
     if pair is facts.metric:
         if gap >= threshold:
             yield _apart(facts, pair, gap, threshold, error, f"{gap:.3g} apart")
+        elif gap >= threshold / 2 and (share := _far_losses(facts, loss_share, ratio)):
+            yield _apart(facts, facts.loss, share, loss_share, error, "far apart")
         return
     share = pair.train.share(gap)
     negative = pair.train.end <= 0
     fell = share >= 2 * loss_share and pair.train.drop > 0.2 * abs(pair.train.start)
     far = fell if negative else pair.validation.end >= ratio * pair.train.end
-    if share >= loss_share and (far or _plain_gap(pair, share, loss_share, ratio)):
+    plain = _plain_gap(pair, share, loss_share, ratio) or _widening(facts, pair, share, loss_share)
+    if share >= loss_share and (far or plain):
         yield _apart(facts, pair, share, loss_share, error, f"{gap:.3g} apart")
 
 
@@ -81,6 +88,45 @@ def _plain_gap(pair: Pair, share: float, loss_share: float, ratio: float) -> boo
         return False
     fitted = train.drop > 0.7 * train.start and share >= 1.2 * loss_share
     return fitted and validation.end >= 0.75 * ratio * train.end
+
+
+def _far_losses(facts: CurveFacts, loss_share: float, ratio: float) -> float | None:
+    """The share of a loss gap twice as far as asked for, by both measures; None of a lesser one."""
+    train, validation = facts.loss.train, facts.loss.validation
+    if train is None or validation is None or not 0 < 2 * ratio * train.end <= validation.end:
+        return None
+    if _well(facts):
+        return None
+    share = train.share(validation.end - train.end)
+    return share if share >= 2 * loss_share and validation.end < validation.start else None
+
+
+def _widening(facts: CurveFacts, pair: Pair, share: float, loss_share: float) -> bool:
+    """Whether validation ends a fifth higher and gains less than half of what training does.
+
+    In the second half of the run, in which training still falls by a twentieth of its fall: of a
+    loss with a high floor, as of language, where the ratio says little. A share half as much again
+    and a ratio of 1.3 are enough where validation has stopped as well as training. A good metric
+    excuses it.
+    """
+    train, validation = pair.train, pair.validation
+    if train is None or validation is None or train.end <= 0 or train.drop < 0.3 * train.start:
+        return False
+    if _well(facts):
+        return False
+    middle = float(validation.x[0] + validation.x[-1]) / 2
+    gained = train.at(middle) - train.end
+    followed = validation.at(middle) - validation.end
+    apart = validation.end / train.end
+    stopped = share >= 1.5 * loss_share and apart >= 1.3 and followed < 0.05 * validation.drop
+    left_behind = gained >= 0.05 * train.drop and followed < 0.4 * gained
+    return apart >= 1.2 and (left_behind or stopped)
+
+
+def _well(facts: CurveFacts) -> bool:
+    """Whether a validation metric says that it does well."""
+    metric = facts.metric.validation if facts.metric is not None and facts.metric.share else None
+    return metric is not None and metric.better * (metric.held - 0.5) > _GOOD - 0.5
 
 
 def _apart(

@@ -33,7 +33,9 @@ def unstable_training(
     `threshold` on, if it is also `level_share` of the loss's level; or from `small` on, if it is
     `small_level` of the level and validation jumps with it: of a loss that is low most of the
     time; or if it climbs `swings` times by 6 % of its fall and a third of its level, and
-    validation jumps as well.
+    validation jumps as well (twice as often by a fifth of its fall, and validation too: also of
+    a run that settles in the end); or from ten times `threshold` on, if it is half of
+    `level_share`, and validation jumps by `small_level` of its level.
 
     Why: the steps overshoot. The weights that training ends with are a matter of luck.
 
@@ -58,9 +60,12 @@ def unstable_training(
     swings_on = train.swings >= swings and not train.by_chance
     swinging = swings_on and share >= small / 3
     low = share >= small and relative is not None and relative >= small_level
-    if not clear and not ((low or swinging) and _felt(facts, train)):
+    wild = share >= 10 * threshold and _worth(train, relative, level_share / 2)
+    wild = wild and _leaping(facts.loss.validation, small_level)
+    shaken = min(each.heaves for each in facts.loss.tracks) >= 2 * swings
+    if not clear and not shaken and not ((low or swinging or wild) and _felt(facts, train)):
         return
-    if train.roughness < _BEYOND_CHANCE * train.by_chance:
+    if train.roughness < _BEYOND_CHANCE * train.by_chance and not shaken:
         return
     if not_learning(facts) or (diverged(facts) is not None and not swings_on):
         return
@@ -75,15 +80,21 @@ def unstable_training(
     )  # fmt: skip
 
 
+def _leaping(track: Track | None, least: float) -> bool:
+    return track is not None and (_relative(track) or 0.0) >= least
+
+
 def _worth(train: Track, relative: float | None, least: float) -> bool:
     """Whether it is that share of the level; of a loss below 0, whether it fell by a sixth."""
     return relative >= least if relative is not None else train.drop > abs(train.start) / 6
 
 
 def _felt(facts: CurveFacts, train: Track) -> bool:
-    """Whether the validation loss jumps as much as the training loss."""
+    """Whether the validation loss jumps as much as the training loss; of epochs, if logged."""
     validation = facts.loss.validation
-    return validation is not None and validation.roughness >= train.roughness
+    if validation is None:
+        return facts.axis == "epoch" and not train.by_chance
+    return validation.roughness >= train.roughness
 
 
 def _relative(track: Track) -> float | None:
@@ -126,7 +137,7 @@ def nan_loss(facts: CurveFacts, *, threshold: int = 1) -> Iterator[Hit | Skip]:
 
     Source: IEEE 754; house heuristic.
     """
-    if not facts.loss.tracks and not facts.non_finite:
+    if not facts.loss.tracks and not facts.non_finite and not facts.contested:
         yield Skip("the log has no loss")
     for bad in facts.non_finite:
         if bad.count < threshold:
@@ -158,8 +169,10 @@ def divergence_of_loss(
     `threshold` on, if the last tenth of the points all stay up and the rise is beyond the noise.
     Where only a validation loss is logged, four times as much is asked: overfitting raises it too.
     Half as much is enough where the validation loss has diverged as well, three tenths where both
-    climb to the last point. A training loss that climbs from its first point on, and an accuracy
-    that falls back to guessing, are findings too.
+    climb to the last point. A training loss that climbs from its first point on, one that loses
+    half of what it had fallen together with validation (three quarters alone), one that explodes
+    and is never again as low as at first, and an accuracy that falls back to guessing, are
+    findings too.
 
     Why: the weights are past saving; training longer makes nothing better.
 
@@ -211,8 +224,10 @@ def oscillating_validation(
     its own trend after the first quarter, as a share of how far it improved in all. A warning
     from `threshold` on, or from `small` on if it is `small_level` of the loss's level; if it is
     `over_train` times the training curve's scatter; of a metric that is a share, `least_metric`
-    at least, of a positive loss `least_level` of its level. Swings of three times and more over
-    several points, while training does not swing, count from `small` on.
+    at least, of a positive loss `least_level` of its level. A validation loss that climbs three
+    times or more by 6 % of its range and 30 % of its level, while training never does, counts
+    from `small` on, or if three points leap by a quarter of its fall;
+    three of a metric by 0.12, 15 % of its way and five times its noise.
 
     Why: which checkpoint is kept is a matter of luck, and one evaluation says little.
 
@@ -237,19 +252,28 @@ def oscillating_validation(
     quiet = pair.share and validation.roughness < least_metric
     relative = _relative(validation)
     low = share >= small and relative is not None and relative >= small_level
-    clear = share >= threshold or low or _swinging(pair, validation, share >= small)
-    if not clear or validation.roughness < over_train * smooth or quiet:
+    swinging = _swinging(pair, validation)
+    leaping = swinging and _leaps(validation, 0.25 * validation.drop)
+    if pair.share and pair is facts.metric:
+        least = max(0.12, 0.15 * validation.drop, 5 * validation.noise)
+        leaping = _leaps(validation, least)
+    smoother = validation.roughness >= over_train * smooth or leaping
+    clear = share >= threshold or low or leaping or (swinging and share >= small)
+    if not clear or not smoother or quiet:
         return
     if validation.roughness < _BEYOND_CHANCE * validation.by_chance:
         return
-    if relative is not None and relative < least_level:
+    if relative is not None and relative < least_level and not leaping:
         return
-    if not_learning(facts) or (_near_floor(validation) and not _all_over(pair, validation, share)):
+    plain = leaping or _all_over(pair, validation, share)
+    if not_learning(facts) or (_near_floor(validation) and not plain):
         return
+    jumps = f"jumps by {validation.roughness:.3g} from point to point after the first quarter, "
+    jumps += f"{100 * share:.0f} % of all it improved; training by {smooth:.3g}"
+    leaps = "leaps, three times or more, away from the points around it; training never does"
     yield Hit(
         facts.subject,
-        f"{validation.name} jumps by {validation.roughness:.3g} from point to point after the "
-        f"first quarter, {100 * share:.0f} % of all it improved; training by {smooth:.3g}",
+        f"{validation.name} {leaps if leaping else jumps}",
         {"scatter_share": share, "threshold": threshold, "scatter": validation.roughness,
          "train_scatter": smooth, "drop": validation.drop, "points": validation.points},
         "Evaluate on more samples; check the batch norms' momentum with `netdoctor "
@@ -261,10 +285,20 @@ def _oscillating(facts: CurveFacts) -> Pair | None:
     return facts.loss if facts.loss.validation is not None else facts.metric
 
 
-def _swinging(pair: Pair, validation: Track, enough: bool) -> bool:
+def _swinging(pair: Pair, validation: Track) -> bool:
     """Whether it goes up and down over several points, three times or more, and training never."""
     calm = pair.train is not None and pair.train.swings == 0
-    return enough and calm and validation.better < 0 and validation.swings >= 3
+    return calm and validation.better < 0 and validation.swings >= 3
+
+
+def _leaps(validation: Track, least: float) -> bool:
+    """Whether three late points are worse than both of their sides by so much."""
+    late = -validation.better * validation.y[len(validation.y) // 4 :]
+    if len(late) < 10:
+        return False
+    windows = np.lib.stride_tricks.sliding_window_view(late, 7)
+    sides = np.maximum(windows[:, :3].min(axis=1), windows[:, 4:].min(axis=1))
+    return int((windows[:, 3] - sides >= least).sum()) >= 3
 
 
 def _all_over(pair: Pair, validation: Track, share: float) -> bool:

@@ -18,6 +18,14 @@ _TOO_HIGH = 1.2  # loss over the least that its accuracy allows
 _NOT_GOOD = 0.35  # of an accuracy's way that is left
 _ALONE = 20  # points that a loss needs which nothing else tells of
 _POOR = 0.35  # accuracy
+_TELLING = (2, 10, 100, 1000)  # classes whose chance is known by a loss alone
+_OFTEN = (2, 3, 4, 5, 6, 7, 8, 10, 20, 50, 100, 200, 1000)
+_BY_GUESSING = (
+    (frozenset({"r2", "mcc", "matthews", "pearson", "spearman", "correlation", "corr"}), 0.0),
+    (frozenset({"auc", "auroc", "rocauc", "cindex", "concordance"}), 0.5),
+)
+_NO_BETTER = 0.03  # above guessing
+_FITTED_ALONE = 0.35  # of a training loss that fell: training has learnt something
 _KEPT = 0.6  # of chance, by a loss
 _DATA_SETS = (100, 200, 1000)  # classes of CIFAR, of birds and tiny pictures, of ImageNet
 
@@ -25,6 +33,8 @@ _DATA_SETS = (100, 200, 1000)  # classes of CIFAR, of birds and tiny pictures, o
 def too_few(facts: CurveFacts, *tracks: Track | None, least: int = LEAST_POINTS) -> str | None:
     """Why the curves cannot be judged; None where they can."""
     given = [track for track in tracks if track is not None]
+    if not given and facts.contested:
+        return "its losses are those of players against each other: none has to fall"
     if not given:
         return "the log has no such curve"
     shortest = min(given, key=lambda track: len(track.y))
@@ -196,6 +206,8 @@ def stuck(facts: CurveFacts, main: Track, threshold: float) -> str | None:
         return None if metric is None else _stuck_metric(facts, metric)
     if reason := _worse_than_guessing(facts) or _without_a_rate(facts, main, threshold):
         return reason
+    if reason := _as_guessing(facts, main) or _at_known_chance(facts):
+        return reason
     if fallen(facts, main) > threshold or main.start <= 0 or _fell(facts, main):
         return None
     if main.end > 1.15 * main.start:
@@ -234,6 +246,40 @@ def _without_a_rate(facts: CurveFacts, main: Track, threshold: float) -> str | N
     if not zero or good or fallen(facts, main) > threshold or main.steadiness > SURE:
         return None
     return "it moves by its noise alone"
+
+
+def _as_guessing(facts: CurveFacts, main: Track) -> str | None:
+    """A metric whose level by guessing is known by its name, there from first to last."""
+    metric = facts.metric
+    words = set(metric.measure.lower().split("_")) if metric is not None else set()
+    levels = [level for names, level in _BY_GUESSING if names & words]
+    if metric is None or not levels or min(len(each.y) for each in metric.tracks) < 8:
+        return None
+    best = max(metric.tracks, key=lambda track: track.held)
+    stays = best.held < levels[0] + _NO_BETTER and not any(map(_moved, metric.tracks))
+    if not stays or improving(facts) or fallen(facts, main) > _FITTED_ALONE:
+        return None
+    return f"{metric.measure} stays at {best.held:.3g}, as by guessing"
+
+
+def _at_known_chance(facts: CurveFacts) -> str | None:
+    """Every loss flat at ln 2 or ln 10, say, within the rest of an epoch that found the bias."""
+    losses, metric = facts.loss.tracks, facts.metric
+    if not losses or min(len(each.y) for each in losses) < 10:
+        return None
+    rights = metric.tracks if metric is not None and metric.accuracy else ()
+    if metric is not None and (not rights or any(map(_moved, rights))):
+        return None
+    for classes in _OFTEN if rights else _TELLING:
+        if any(not 0.75 < float(np.median(each.y)) * classes < 1.25 for each in rights):
+            continue
+        chance = math.log(classes)
+        late = [each.y[len(each.y) // 4 :] for each in losses]
+        near = all(abs(float(np.median(y)) / chance - 1) < 0.004 for y in late)
+        calm = all(float(np.quantile(np.abs(y / chance - 1), 0.9)) < 0.015 for y in late)
+        if near and calm and not improving(facts) and all(e.start > 0.99 * chance for e in losses):
+            return f"it stays at chance, ln {classes} = {chance:.3f}"
+    return None
 
 
 def _worse_than_guessing(facts: CurveFacts) -> str | None:

@@ -25,7 +25,7 @@ from tests.curves.unseen_loop import Trial
 HERE = Path(__file__).parent
 HALVES = {
     "tuning": HERE / "tuning", "held-out": HERE / "held_out", "held-out-2": HERE / "held_out_2",
-    "held-out-3": HERE / "held_out_3",
+    "held-out-3": HERE / "held_out_3", "tuning-3": HERE / "tuning_3",
 }  # fmt: skip
 HEALTHY = (
     "healthy", "validation below training", "still improving", "miscalibration", "weak signal",

@@ -1,8 +1,8 @@
 """Counts what is found, rightly named and falsely alarmed on the labelled training logs.
 
 `python -m tests.curves.score --held-out`, `--held-out-2` and `--held-out-3` print totals by
-condition. Tune on the other half: `--tuning` also lists each log that was missed. `--peers BIN`
-adds runmedic and trainspotter from that folder of programs.
+condition. Tune on the others: `--tuning` and `--tuning-3` also list each log that was missed.
+`--peers BIN` adds runmedic and trainspotter from that folder of programs.
 """
 
 from __future__ import annotations
@@ -181,6 +181,7 @@ def main() -> None:
     half.add_argument("--held-out", action="store_const", const="held-out", dest="half")
     half.add_argument("--held-out-2", action="store_const", const="held-out-2", dest="half")
     half.add_argument("--held-out-3", action="store_const", const="held-out-3", dest="half")
+    half.add_argument("--tuning-3", action="store_const", const="tuning-3", dest="half")
     parser.add_argument("--details", action="store_true")
     parser.add_argument("--peers", type=Path, metavar="BIN")
     asked = parser.parse_args()
@@ -192,7 +193,7 @@ def main() -> None:
         judge = lambda path, ask=ask, program=program: _peer(path, ask, program)  # noqa: E731
         print(totals(name, verdicts(asked.half, judge)))
     print("\n".join(by_condition(judged)))
-    if asked.details or asked.half == "tuning":
+    if asked.details or asked.half in ("tuning", "tuning-3"):
         print("\n".join(details(judged)))
 
 

@@ -19,9 +19,11 @@ from netdoctor.report import Severity
 from netdoctor.rules import rules_of
 from netdoctor.rules.core import judge
 from tests.curves.drawn_healthy import HEALTHY
-from tests.curves.drawn_sick import SICK
+from tests.curves.drawn_plain import PLAIN
+from tests.curves.drawn_sick import SICK as FIRST
 from tests.curves.formulas import Columns
 
+SICK = FIRST | PLAIN
 _ROLES: dict[str, tuple[CurveRole, str, int]] = {
     "loss": ("train loss", "loss", -1),
     "val_loss": ("validation loss", "loss", -1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from netdoctor.inputs.training_logs.reading import read_lists
 from netdoctor.probes.curves import measure
 from netdoctor.rules import rules_of
 from netdoctor.rules.core import judge
@@ -119,3 +120,32 @@ def test_a_jump_that_stays_is_none() -> None:
     base = 0.2 + 2 * np.exp(-at / 6) + 0.9 * (at >= 25)
     codes, _ = codes_and_best(list(base), list(base + 0.05))
     assert "CRV009" not in codes
+
+
+def test_the_losses_of_two_players_are_not_judged() -> None:
+    rng = np.random.default_rng(0)
+    log = {"epoch": np.arange(60), "loss_D": np.exp(rng.standard_normal(60)),
+           "loss_G": 3 * np.exp(rng.standard_normal(60))}  # fmt: skip
+    run = read_lists({name: [float(each) for each in y] for name, y in log.items()}).runs[0]
+    judged = judge(measure(run), rules_of("diagnose-curves"))
+    assert not judged.findings
+    assert any("players" in skipped.reason for skipped in judged.skipped)
+
+
+@pytest.mark.parametrize("column", ["val_r2", "val_auc"])
+def test_a_metric_that_stays_where_guessing_is_has_not_learnt(column: str) -> None:
+    at, rng = np.arange(20), np.random.default_rng(1)
+    level = 0.5 if column == "val_auc" else 0.0
+    log = {"epoch": at, "loss": 1 + 0.2 * np.exp(-at), "val_loss": 1.02 + 0.03 * np.exp(-at),
+           column: level + 0.01 * rng.standard_normal(20)}  # fmt: skip
+    run = read_lists({name: [float(each) for each in y] for name, y in log.items()}).runs[0]
+    found = judge(measure(run), rules_of("diagnose-curves")).findings
+    assert "CRV010" in {each.code for each in found}
+
+
+def test_losses_flat_at_chance_after_the_bias_is_learnt_have_not_learnt() -> None:
+    flat = list(np.log(10) + 0.4 * np.exp(-2.0 * np.arange(20)))
+    codes, _ = codes_and_best(flat, flat)
+    assert "CRV010" in codes
+    codes, _ = codes_and_best([1.07 * y for y in flat], [1.07 * y for y in flat])
+    assert "CRV010" not in codes

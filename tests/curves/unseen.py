@@ -1,7 +1,9 @@
-"""The healthy runs of the third held-out set on pictures and text. Nobody tunes on these."""
+"""The healthy runs of the third set on pictures and text, and in which half each run is."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from functools import partial
 
 import torch
@@ -182,6 +184,12 @@ def _text() -> list[Trial]:
 
 
 def runs() -> list[Trial]:
-    """All of the third held-out set."""
-    return [*_pictures(), *_text(), *unseen_steady.runs(), *unseen_sick.runs(),
+    """All of the third set: nobody looks into one half, rules are tuned on the other."""
+    made = [*_pictures(), *_text(), *unseen_steady.runs(), *unseen_sick.runs(),
             *unseen_sick_sudden.runs()]  # fmt: skip
+    return [dataclasses.replace(trial, half=_half(trial.name)) for trial in made]
+
+
+def _half(name: str) -> str:
+    even = hashlib.sha256(name.encode()).digest()[-1] % 2 == 0
+    return "tuning-3" if even else "held-out-3"

@@ -79,9 +79,20 @@ def _tells_epochs(epoch: Cells, step: Cells | None, columns: Mapping[str, Cells]
         return False
     if distinct >= _FEW_EPOCHS:
         return True
+    if step is not None and _counts_batches(epoch, step):
+        return True
     longest = max((len(cells.rows) for name, cells in columns.items()
                    if meaning(name).kind in ("loss", "metric")), default=0)  # fmt: skip
     return longest <= 3 * distinct or step is None
+
+
+def _counts_batches(epoch: Cells, step: Cells) -> bool:
+    """Whether the step starts anew with each epoch: alone it puts the epochs over one another."""
+    labels = epoch.at(step.rows)
+    known = np.isfinite(labels) & np.isfinite(step.values)
+    turns = np.flatnonzero(np.diff(labels[known]) > 0)
+    steps = step.values[known]
+    return len(turns) > 0 and bool((steps[turns + 1] < steps[turns]).all())
 
 
 def _several_an_epoch(epoch: Cells, columns: Mapping[str, Cells]) -> bool:

@@ -15,10 +15,13 @@ from netdoctor.inputs.training_logs.sheet import Cells
 _LARGEST = 1e100  # beyond what any number type for networks but float64 holds
 
 
-def cleaned(columns: Mapping[str, Cells]) -> tuple[dict[str, Cells], list[str]]:
+def cleaned(
+    columns: Mapping[str, Cells], *, printed: bool = False
+) -> tuple[dict[str, Cells], list[str]]:
     """The columns without the NaN that stands for `not measured in this row`; and what was done.
 
-    Numbers whose squares are no numbers any more are infinite; as labels they are none.
+    Numbers whose squares are no numbers any more are infinite; as labels they are none. A loss
+    that is NaN throughout was measured, unless it is a test loss in a table.
     """
     result, notes = {}, []
     for name, cells in columns.items():
@@ -30,7 +33,7 @@ def cleaned(columns: Mapping[str, Cells]) -> tuple[dict[str, Cells], list[str]]:
             cells = Cells(cells.rows, np.where(vast, endless, cells.values))
             notes.append(f"{name}: {int(vast.sum())} numbers beyond {_LARGEST:g} count as infinite")
         nan = np.isnan(cells.values)
-        if nan.any() and (kind in ("epoch", "step") or _is_gap(nan, name, columns)):
+        if nan.any() and (kind in ("epoch", "step") or _is_gap(nan, name, columns, printed)):
             cells = Cells(cells.rows[~nan], cells.values[~nan])
             if kind not in ("epoch", "step", "other"):
                 notes.append(
@@ -41,20 +44,10 @@ def cleaned(columns: Mapping[str, Cells]) -> tuple[dict[str, Cells], list[str]]:
     return result, notes
 
 
-def _is_gap(nan: NDArray[np.bool_], name: str, columns: Mapping[str, Cells]) -> bool:
+def _is_gap(nan: NDArray[np.bool_], name: str, columns: Mapping[str, Cells], printed: bool) -> bool:
     """Whether NaN and numbers take turns, as in rows that belong to another split."""
     if nan.all():
-        others = [
-            cells for other, cells in columns.items()
-            if other != name and meaning(other).kind == "loss" and np.isfinite(cells.values).any()
-        ]  # fmt: skip
-        split = meaning(name).split
-        evaluated = any(
-            np.isfinite(cells.values).any()
-            for other, cells in columns.items()
-            if meaning(other).split == split and meaning(other).kind in ("loss", "metric")
-        )
-        return bool(others) and split in ("validation", "test") and not evaluated
+        return meaning(name).split == "test" and not printed
     returns = int((nan[:-1] & ~nan[1:]).sum())
     if returns < 2 or nan.mean() < 0.4:
         return False

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from netdoctor.inputs.training_logs.bare import as_losses
 from netdoctor.inputs.training_logs.headings import heading, numbers_below
 from netdoctor.inputs.training_logs.names import Split
 from netdoctor.inputs.training_logs.numbers import Floats, Integers, unwrapped
 from netdoctor.inputs.training_logs.shapes import Field, Shape, Span, fields_of, shape_of
 from netdoctor.inputs.training_logs.sheet import Cells, Sheet
 
+PRINTED = "printed text"
 _LONGEST = 20_000
 _PIECE = 4_000_000
 _SEVERAL = 3
@@ -150,16 +152,20 @@ class _Reader:
         if not self._columns:
             return None
         epochs, steps = np.array(self._epochs), np.array(self._steps)
-        columns = {
-            name: Cells(np.array(each.rows, np.int64), np.array(each.values))
-            for name, each in self._columns.items()
-        }
+        columns = as_losses(
+            {
+                name: Cells(np.array(each.rows, np.int64), np.array(each.values))
+                for name, each in self._columns.items()
+            }
+        )
+        if not columns:
+            return None
         bars, held_out = np.array(self._bars, bool), np.array(self._held_out, bool)
         if bars.any() or held_out.any():
             finished = bars & (steps == np.array(self._wholes))
             columns, bare = _thinned(columns, epochs, bars, held_out, finished)
             steps[bare] = np.nan
-        return _sheet(columns, epochs, steps)
+        return _sheet(columns, epochs, steps, thinned=bool(bars.any() or held_out.any()))
 
 
 def _number(line: str, span: Span | None) -> float:
@@ -205,7 +211,7 @@ def _last_of_each(labels: Floats) -> NDArray[np.bool_]:
     return result
 
 
-def _sheet(columns: dict[str, Cells], epochs: Floats, steps: Floats) -> Sheet:
+def _sheet(columns: dict[str, Cells], epochs: Floats, steps: Floats, *, thinned: bool) -> Sheet:
     """The sheet of the rows that still hold a cell."""
     kept = np.zeros(len(epochs), bool)
     for cells in columns.values():
@@ -219,4 +225,4 @@ def _sheet(columns: dict[str, Cells], epochs: Floats, steps: Floats) -> Sheet:
             result[name] = Cells(rows, labels[rows])
     dropped = int(len(kept) - kept.sum())
     note = f"{dropped} lines of progress bars are superseded by later ones"
-    return Sheet("printed text", result, int(kept.sum()), notes=(note,) if dropped else ())
+    return Sheet(PRINTED, result, int(kept.sum()), notes=(note,) if dropped and thinned else ())

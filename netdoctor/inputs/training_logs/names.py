@@ -12,10 +12,11 @@ Kind = Literal["loss", "metric", "learning rate", "gradient norm", "epoch", "ste
 
 # Scores of detectors are measured on held-out data, and their names do not say so.
 _HELD_OUT = re.compile(r"(metrics|bbox|segm|keypoints|coco|pascal_voc|panoptic_seg|sem_seg)/")
+_LIGHTGBM = re.compile(r"valid_\d+\W")  # its name for the n-th validation set
 _TRAIN = frozenset({"train", "training", "tr", "trn", "trainer"})
 _VALIDATION = frozenset({
     "val", "valid", "validation", "vali", "vld", "va", "vl", "cv", "eval", "evaluation", "dev",
-    "holdout", "heldout",
+    "holdout", "heldout", "validating", "evaluating",
 })  # fmt: skip
 _TEST = frozenset({"test", "testing", "tst", "te"})
 _GLUED = re.compile(r"(training|train|validation|valid|val|test|eval|dev)(.+)")
@@ -122,6 +123,8 @@ def meaning(name: str) -> Meaning:
     if joined in _STEP:
         return Meaning("", "step", "step", rank=_STEP.index(joined))
     split, rest = _split(words)
+    if _LIGHTGBM.match(name) and len(rest) > 1:
+        rest = [word for word in rest if not word.isdigit()] or rest
     if not split and _HELD_OUT.match(name):
         split = "validation"
     fork = ""

@@ -15,7 +15,7 @@ from netdoctor.inputs.training_logs.clean import cleaned, in_percent
 from netdoctor.inputs.training_logs.delimited import layout, read_table
 from netdoctor.inputs.training_logs.documents import sheet_of_lines, sheets_of_document
 from netdoctor.inputs.training_logs.folders import event_files, files_in, mlflow_runs, nothing_in
-from netdoctor.inputs.training_logs.lines import sheet_of_text
+from netdoctor.inputs.training_logs.lines import PRINTED, sheet_of_text
 from netdoctor.inputs.training_logs.points import mlflow_points, read_events, read_mlflow
 from netdoctor.inputs.training_logs.roles import Series, Wanted, assign
 from netdoctor.inputs.training_logs.runs import runs_of
@@ -152,7 +152,7 @@ def _of_folder(folder: Path, growing: bool) -> list[Sheet]:
 
 
 def _run(sheet: Sheet, wanted: Wanted) -> TrainingRun:
-    columns, notes = cleaned(sheet.columns)
+    columns, notes = cleaned(sheet.columns, printed=sheet.format == PRINTED)
     scale = scale_of(columns)
     series, told = assign(columns, wanted)
     notes = [*sheet.notes, *notes, *told]

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from functools import lru_cache
 
+from netdoctor.inputs.training_logs.bare import bare_splits
 from netdoctor.inputs.training_logs.headings import cells_of
 from netdoctor.inputs.training_logs.names import Meaning, Split, meaning, split_of
 
@@ -24,6 +25,7 @@ _PAIR = re.compile(
     r"(?P<of>/\d+(?![\d.]))?(?P<percent>\s?%)?(?: *\( *(?P<average>[-+]?[\d.]+(?:e[-+]?\d+)?)\))?",
     re.IGNORECASE,
 )
+_CATBOOST = r"^\s*(?P<epoch>\d+):\s+(?:learn|test):"
 # Each with a text without which it need not be tried.
 _EPOCHS = tuple((mark, re.compile(pattern, re.IGNORECASE)) for mark, pattern in (
     ("epoch",
@@ -32,6 +34,9 @@ _EPOCHS = tuple((mark, re.compile(pattern, re.IGNORECASE)) for mark, pattern in 
     ("ep", r"^\W*ep\b\W*(?P<epoch>\d+)"),
     ("train:", r"\btrain:\s*(?P<epoch>\d+)\s*\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)"),
     ("[", r"^\s*\[\s*(?P<epoch>\d+)\s*,\s*(?P<at>\d+)\s*\]"),
+    ("[", r"^\s*\[\s*(?P<epoch>\d+)\s*/\s*\d+\s*\]\s*"
+          r"\[\s*(?P<at>\d+)\s*/\s*(?P<all>\d+)\s*\]"),
+    ("learn:", _CATBOOST), ("test:", _CATBOOST),
     ("[", r"^\s*\[(?P<epoch>\d+)\](?!\[)"),
 ))  # fmt: skip
 _STEP = re.compile(
@@ -46,7 +51,8 @@ _PLACE = re.compile(
     r"(?:\[\s*|\b(?=\d+\s*/\s*\d+ batches))(?P<at>\d+)\s*/\s*(?P<all>\d+)(?:\s*[\](]| batches)"
 )
 _SCOPE = re.compile(
-    r"(?<![\w/])(train|training|val|valid|validation|eval|evaluation|dev|test|testing)(?![\w/])",
+    r"(?<![\w/])(train|training|val|valid|validation|validating|eval|evaluation|evaluating|dev|test"
+    r"|testing)(?![\w/])",
     re.IGNORECASE,
 )
 _TORCH_EXAMPLE = re.compile(r"^\s*\*\s+\w")
@@ -142,7 +148,8 @@ def fields_of(raw: str, scope: Split, *, placed: bool) -> tuple[tuple[Field, ...
     scope = "test" if _TORCH_EXAMPLE.match(line) else scope
     fields: dict[str, Field] = {}
     held_out, stem = False, ""
-    for pair in _PAIR.finditer(line):
+    pairs = list(_PAIR.finditer(line))
+    for pair in pairs:
         name = _name(pair["name"])
         if " " in name and split_of(name.split()[-1]):
             stem = name.rpartition(" ")[0]
@@ -153,10 +160,10 @@ def fields_of(raw: str, scope: Split, *, placed: bool) -> tuple[tuple[Field, ...
             continue
         before = [split for start, split in scopes if start < pair.start("number")]
         split = said.split or (before[-1] if before else scope)
-        if said.kind != "learning rate" and name in fields:
-            continue
         bare = said.split or not split or said.kind == "learning rate"
         label = name if bare else f"{split} {name}"
+        if said.kind != "learning rate" and label in fields:
+            continue
         if split in ("validation", "test") and placed and pair["average"]:
             held_out = True
             fields[label] = Field(label, _must(pair, "average", shift))
@@ -166,6 +173,8 @@ def fields_of(raw: str, scope: Split, *, placed: bool) -> tuple[tuple[Field, ...
         percent = bool(pair["percent"])
         plain = not percent and of is None and "," not in pair["number"]
         fields[label] = Field(label, _must(pair, "number", shift), of, percent, plain)
+    for label, pair in bare_splits(line, pairs):
+        fields[label] = Field(label, _must(pair, "number", shift), plain="," not in pair["number"])
     if "train_runtime" in line and "train_loss" in line:
         return (), False
     return tuple(fields.values()), held_out
