@@ -209,6 +209,9 @@ def not_learning_at_all(
     at a chance (ln C) that the log or the accuracy proves; or, where neither is known, the curve
     is so calm that a fall of `threshold` would have been seen, and half of that was not (twice as
     much, where validation stays as well or no third of the run is lower than the one before).
+    Also where every loss is flat at ln 2, 10, 100 or 1000 to 0.4 % but for its first points, and
+    where a metric stays at what guessing gives by its name (R2, correlations 0; AUC 0.5) while
+    training falls by a third at most.
 
     Why: no gradient reaches the weights, the labels do not belong to the inputs, or the learning
     rate is 0, far too low or far too high.

@@ -169,10 +169,10 @@ def divergence_of_loss(
     `threshold` on, if the last tenth of the points all stay up and the rise is beyond the noise.
     Where only a validation loss is logged, four times as much is asked: overfitting raises it too.
     Half as much is enough where the validation loss has diverged as well, three tenths where both
-    climb to the last point. A training loss that climbs from its first point on, one that loses
-    half of what it had fallen together with validation (three quarters alone), one that explodes
-    and is never again as low as at first, and an accuracy that falls back to guessing, are
-    findings too.
+    climb to the last point (half, of a training loss alone). A training loss that climbs from its
+    first point on, one that loses half of what it had fallen together with validation (three
+    quarters alone), one that explodes and is never again as low as at first, and an accuracy that
+    falls back to guessing, are findings too.
 
     Why: the weights are past saving; training longer makes nothing better.
 
