@@ -105,7 +105,8 @@ def _widening(facts: CurveFacts, pair: Pair, share: float, loss_share: float) ->
     """Whether validation ends a fifth higher and gains less than half of what training does.
 
     In the second half of the run, in which training still falls by a twentieth of its fall: of a
-    loss with a high floor, as of language, where the ratio says little. A share half as much again
+    loss with a high floor, as of language, where the ratio says little and the share, a tenth more
+    than asked for, says it. A share half as much again
     and a ratio of 1.3 are enough where validation has stopped as well as training. A good metric
     excuses it.
     """
@@ -120,7 +121,7 @@ def _widening(facts: CurveFacts, pair: Pair, share: float, loss_share: float) ->
     apart = validation.end / train.end
     stopped = share >= 1.5 * loss_share and apart >= 1.3 and followed < 0.05 * validation.drop
     left_behind = gained >= 0.05 * train.drop and followed < 0.4 * gained
-    return apart >= 1.2 and (left_behind or stopped)
+    return apart >= 1.2 and share >= 1.1 * loss_share and (left_behind or stopped)
 
 
 def _well(facts: CurveFacts) -> bool:
