@@ -15,8 +15,12 @@ QUICK, MANY = 25, 250
 HARDEST = {
     "plateau": 0.92,  # of a hundred classes and more some could be letters
     "three_spikes": 0.95,  # some lie side by side, or at equal distances
+    "language_gap": 0.95,  # a gap of a quarter of the fall may be a sound network's
     "steps_never_learn": 0.94,  # a few hundred loud steps hide a fall of 2 %
 }
+
+RESTLESS = {"shakes_then_settles": 0.1, "leaps_and_never_learns": 0.08}
+"""Shares of which more may be said: such unrest has other names too."""
 
 
 def least(kind: str, each: int) -> float:
@@ -41,7 +45,7 @@ def test_a_healthy_shape_is_silent(kind: str) -> None:
 def test_plain_faults_are_named_in_many_shapes(kind: str) -> None:
     _, named, extra = synthetic.rates(kind, MANY)
     assert named >= least(kind, MANY)
-    assert extra <= 0.03
+    assert extra <= RESTLESS.get(kind, 0.03)
 
 
 @pytest.mark.slow
