@@ -59,9 +59,9 @@ def checkup(
 ) -> Report:
     """Every check that applies: data, weights, forward pass, activations, gradients, curves.
 
-    Model and data are opened once; the batches are read to be scanned, and once for the network if
-    they are not too large to keep. A check that cannot be made is in the report with its reason, and
-    a finding that another one explains stands under that one.
+    Model and data are opened once; the batches are read to be scanned, and once for the network
+    if they are not too large to keep. A check that cannot be made is in the report with its
+    reason, and a finding that another one explains stands under that one.
 
     Args:
         model: the network; it is left bit for bit as it was found.
